@@ -1,0 +1,83 @@
+"""The last steps before the program, for what subprocess cannot do: a script that `spawn` runs in the child.
+
+It resets signals, sets limits while it still may, changes groups, gid and uid (in this order: each step needs
+the rights that the next one gives up), and becomes the program. It imports nothing of the project and little
+else, because each spawn that needs it pays for it.
+
+Its argument is its end of a socket pair. From there it reads a marshalled dict (see `spawn._through_launcher`),
+so that the program's environment is never the launcher's own. It answers `.` just before it becomes the program
+and `STAGE ERRNO DETAIL` when a step fails; close-on-exec ends the conversation.
+"""
+
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps in enums, which cost 5 ms to build
+import marshal
+import os
+import sys
+
+
+class Failure(Exception):
+    def __init__(self, stage: str, error: BaseException, detail: object) -> None:
+        super().__init__(f"{stage} {getattr(error, 'errno', None) or 0} {detail}")
+
+
+def main(fd: int) -> None:
+    os.set_inheritable(fd, False)
+    order = marshal.loads(_read_all(fd))  # noqa: S302  # from our parent; nobody else holds the other end
+    try:
+        _reset_signals()
+        _set_limits(order["limits"])
+        _become(order["uid"], order["gid"], order["groups"])
+        os.write(fd, b".")
+        _execute(order["program"], order["argv"], order["env"])
+    except Failure as failure:
+        os.write(fd, str(failure).encode(errors="replace"))
+
+
+def _read_all(fd: int) -> bytes:
+    parts = []
+    while part := os.read(fd, 65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _reset_signals() -> None:
+    """Python itself ignores SIGPIPE and SIGXFSZ; the others we got from whoever started the daemon."""
+    for number in _signal.valid_signals() - {_signal.SIGKILL, _signal.SIGSTOP}:
+        if _signal.getsignal(number) != _signal.SIG_DFL:
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def _set_limits(limits: list[tuple[str, int, int, int]]) -> None:
+    if not limits:
+        return
+    import resource  # a shared library: loaded only where it is needed
+
+    for name, which, soft, hard in limits:
+        try:
+            resource.setrlimit(which, (soft, hard))
+        except (OSError, ValueError) as error:
+            raise Failure("limits", error, name) from error
+
+
+def _become(uid: int | None, gid: int | None, groups: list[int] | None) -> None:
+    try:
+        if groups is not None:
+            os.setgroups(groups)
+        if gid is not None:
+            os.setregid(gid, gid)
+        if uid is not None:
+            os.setreuid(uid, uid)
+    except OSError as error:
+        raise Failure("user", error, error) from error
+
+
+def _execute(program: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> None:
+    try:
+        os.execvpe(program, argv, env)
+    except (OSError, ValueError, MemoryError) as error:  # MemoryError: a tight limit is in force already
+        raise Failure("exec", error, error) from error
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,110 @@
+"""Signals of the daemon: a handler notes the number and the loop is woken; everything else happens in the loop.
+
+The byte that `signal.set_wakeup_fd` writes only wakes: the buffer may be full just when it matters (a thousand
+deaths, then a SIGTERM), while the note cannot be lost. Python runs handlers in the main thread between two
+bytecodes, and before the function that reads the byte, which the interpreter's own handler wrote after it had
+set the flag.
+
+Signals ignored when we came (nohup, a shell's `&`) get a handler that does nothing: for us that is the same,
+but a handler ends at exec, while an ignored signal would stay ignored in every child (execve(2)).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+HANDLED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+)
+IGNORED = (signal.SIGWINCH,)  # somebody resized the terminal we were started from
+
+# Left as they are: the first two cannot be handled, subprocess resets the next two for children, and with a
+# handler for the last two a write to a terminal from the background would be retried for ever.
+_UNTOUCHED = {
+    signal.SIGKILL,
+    signal.SIGSTOP,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+}
+
+
+class Signals:
+    """From construction to `close`, `callback(signum)` is called in the loop's thread, which is the main thread.
+
+    RuntimeError outside the main thread, where Python allows no handlers.
+    """
+
+    def __init__(
+        self,
+        add_reader: Callable[[int, Callable[[], None]], None],
+        remove_reader: Callable[[int], None],
+        callback: Callable[[int], object],
+    ) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "signals can be handled in the main thread only; "
+                "an arbiter in another thread runs without them (end it with its stop method)"
+            )
+        self._remove_reader = remove_reader
+        self._callback = callback
+        self._noted: deque[int] = deque()
+        self._pipe: tuple[int, int] | None = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        add_reader(self._pipe[0], self._deliver)
+        self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        self._before: dict[int, Any] = {}
+        for signum in HANDLED:
+            self._before[signum] = signal.signal(signum, self._note)
+        for signum in _ignored_now().union(IGNORED):
+            self._before[signum] = signal.signal(signum, _do_nothing)
+
+    def close(self) -> None:
+        """Put back what was found. May be called twice."""
+        if self._pipe is None:
+            return
+        for signum, handler in self._before.items():
+            if handler is not None:  # None: set outside Python, which Python cannot put back
+                signal.signal(signum, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self._remove_reader(self._pipe[0])
+        for fd in self._pipe:
+            os.close(fd)
+        self._pipe = None
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        # One SIGCHLD says as much as a hundred; each of the others counts.
+        if signum != signal.SIGCHLD or signum not in self._noted:
+            self._noted.append(signum)
+
+    def _deliver(self) -> None:
+        if self._pipe is None:
+            return  # closed earlier in this pass of the loop
+        try:
+            os.read(self._pipe[0], 65536)
+        except BlockingIOError:
+            pass
+        while self._noted:
+            self._callback(self._noted.popleft())
+
+
+def _ignored_now() -> set[signal.Signals]:
+    return {
+        signum
+        for signum in signal.valid_signals() - _UNTOUCHED
+        if signal.getsignal(signum) is signal.SIG_IGN
+    }
+
+
+def _do_nothing(signum: int, frame: FrameType | None) -> None:
+    pass

@@ -1,0 +1,185 @@
+"""The whole offspring of a worker: who is left of it, and how to end it.
+
+A descendant that leaves its parent, group and session becomes our child when its parent dies, because the daemon
+is a child subreaper (prctl(2)). So every pass reads the list of our children once. Those we did not spawn are
+the strangers; each says whose it was by session, group or birth mark (`circus.posix.mark`). Their descendants
+are found by walking down from them. Nothing ever scans the whole process table, and with no strangers a pass
+costs one small read, however many workers died.
+
+Without a subreaper (other systems) strangers are all other processes, and only session and group tell.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Container, Iterable
+
+from circus.posix import mark as marks
+from circus.posix.processes import Relic, adopted, family, look, table
+
+__all__ = [
+    "Orphans",
+    "Relic",
+    "become_subreaper",
+    "descendants",
+    "direct_children",
+    "kill_all",
+    "kill_tree",
+    "leftovers",
+    "reap",
+    "strangers",
+]
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+ZOMBIE_PATIENCE = 5.0
+"""Seconds a dead stranger stays: it may be the child of a hook that is about to wait for it."""
+
+
+def become_subreaper() -> bool:
+    """Have orphaned descendants become our children. False where the system cannot do that."""
+    if sys.platform != "linux":
+        return False
+    if os.getpid() == 1:
+        return True  # init gets every orphan
+    import ctypes  # 3 ms and 0.7 MiB, once per daemon: the standard library has no other way to prctl(2)
+
+    try:
+        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False
+
+
+def direct_children(pid: int) -> list[Relic]:
+    return [relic for child in family()(pid) if (relic := look(child)) is not None]
+
+
+def descendants(pid: int) -> list[Relic]:
+    """Everybody below a process, without itself; zombies are among them. Cost: two small reads for each."""
+    return _below([pid])
+
+
+def strangers(own: Container[int]) -> list[Relic]:
+    """Our children that are not `own` (the watched pids): adopted ones, and those of hooks. Read once per pass."""
+    if sys.platform != "linux":
+        return [relic for relic in table() if relic.pid not in own and relic.pid != os.getpid()]
+    found = (look(pid) for pid in adopted() if pid not in own)
+    return [relic._replace(mark=marks.read(relic.pid)) for relic in found if relic is not None]
+
+
+def leftovers(worker: int, mark: int | None, among: Iterable[Relic]) -> list[Relic]:
+    """What is left of a dead worker: its descendants among the strangers, with everybody below them.
+
+    Zombies among the strangers are our children: `reap` them, they count no longer.
+    """
+    our_session = os.getsid(0)
+    roots = [relic for relic in among if _came_from(relic, worker, mark, our_session)]
+    return roots + _below([relic.pid for relic in roots if not relic.is_zombie])
+
+
+def kill_tree(relics: Iterable[Relic], signum: int) -> list[Relic]:
+    """Signal each if it still is the process that was seen; those that got it. Zombies are left out."""
+    return [relic for relic in relics if not relic.is_zombie and _signal(relic, signum)]
+
+
+def kill_all(find: Callable[[], Iterable[Relic]], passes: int = 100) -> list[Relic]:
+    """SIGKILL what `find` finds until it finds nobody new; everybody hit.
+
+    A program that forks while it is being killed is always one generation ahead of a single pass. What is still
+    there afterwards is dying, or stuck in the kernel (state D), or forks faster than `passes` passes: look again
+    later.
+    """
+    hit: dict[tuple[int, float], Relic] = {}
+    for _ in range(passes):
+        new = [relic for relic in find() if not relic.is_zombie and (relic.pid, relic.birth) not in hit]
+        if not new:
+            break
+        hit.update({(relic.pid, relic.birth): relic for relic in kill_tree(new, signal.SIGKILL)})
+    return list(hit.values())
+
+
+def reap(pids: Iterable[int]) -> None:
+    """Take dead strangers away, for those nobody will wait for. A live one, or nobody's, is left alone."""
+    for pid in pids:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            pass  # not a child of ours, or its parent, a hook, was quicker
+
+
+class Orphans:
+    """Reaps dead strangers, so that none stays a zombie and no waiting hook loses an exit code to us.
+
+    For the daemon only: in somebody's program the strangers include children of that program.
+    """
+
+    def __init__(self, patience: float = ZOMBIE_PATIENCE) -> None:
+        self._patience = patience
+        self._seen: dict[tuple[int, float], float] = {}
+        """Zombie (pid, birth) to the monotonic time it was first seen."""
+
+    def reap(self, among: Iterable[Relic], now: float, attributed: Container[int] = ()) -> list[int]:
+        """Reap those that are due; their pids. Pids in `attributed` came from a worker: nobody waits for them."""
+        zombies = {(relic.pid, relic.birth) for relic in among if relic.is_zombie and relic.parent == os.getpid()}
+        self._seen = {key: self._seen.get(key, now) for key in zombies}
+        due = [key for key, at in self._seen.items() if key[0] in attributed or at + self._patience <= now]
+        for key in due:
+            del self._seen[key]
+        reap(pid for pid, _ in due)
+        return [pid for pid, _ in due]
+
+    @property
+    def next_at(self) -> float | None:
+        """Monotonic time at which the next one is due; None if none waits."""
+        return min(self._seen.values()) + self._patience if self._seen else None
+
+
+def _came_from(relic: Relic, worker: int, mark: int | None, our_session: int) -> bool:
+    """The kernel gives no pid away that still is the number of a session or group, so these two cannot err.
+
+    A mark can: another thread's child forked in the very moment of a spawn has it too. But a worker begins with a
+    new session, so whoever is in ours never came from one.
+    """
+    if worker in (relic.session, relic.group):
+        return True
+    return relic.session != our_session and marks.owns(mark, relic.mark)
+
+
+def _below(pids: list[int]) -> list[Relic]:
+    children_of = family()
+    found: dict[int, Relic] = {}
+    queue = [child for pid in pids for child in children_of(pid)]
+    while queue:
+        pid = queue.pop()
+        relic = look(pid)
+        if relic is not None and pid not in found:
+            found[pid] = relic
+            queue.extend(children_of(pid))
+    return list(found.values())
+
+
+def _signal(relic: Relic, signum: int) -> bool:
+    """With the process pinned by a descriptor before it is compared, its pid cannot change hands in between."""
+    try:
+        pidfd = os.pidfd_open(relic.pid)
+    except (AttributeError, OSError):
+        pidfd = -1  # not here, no descriptor free, or gone
+    try:
+        now = look(relic.pid)
+        if now is None or now.birth != relic.birth:
+            return False
+        if pidfd >= 0:
+            signal.pidfd_send_signal(pidfd, signum)
+        else:
+            os.kill(relic.pid, signum)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return False  # it runs as another user and we are not root: it stays in every later look
+    finally:
+        if pidfd >= 0:
+            os.close(pidfd)
+    return True
+
