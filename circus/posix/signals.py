@@ -41,29 +41,34 @@ _UNTOUCHED = {
 
 
 class Signals:
-    """From construction to `close`, `callback(signum)` is called in the loop's thread, which is the main thread.
-
-    RuntimeError outside the main thread, where Python allows no handlers.
-    """
+    """From `install` to `close`, `callback(signum)` is called in the loop's thread, which is the main thread."""
 
     def __init__(
         self,
+        callback: Callable[[int], object],
         add_reader: Callable[[int, Callable[[], None]], None],
         remove_reader: Callable[[int], None],
-        callback: Callable[[int], object],
     ) -> None:
+        self._callback = callback
+        self._add_reader = add_reader
+        self._remove_reader = remove_reader
+        self._noted: deque[int] = deque()
+        self._before: dict[int, Any] = {}
+        self._wakeup_before = -1
+        self._pipe: tuple[int, int] | None = None
+
+    def install(self) -> None:
+        """RuntimeError outside the main thread, where Python allows no handlers."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(
                 "signals can be handled in the main thread only; "
                 "an arbiter in another thread runs without them (end it with its stop method)"
             )
-        self._remove_reader = remove_reader
-        self._callback = callback
-        self._noted: deque[int] = deque()
-        self._pipe: tuple[int, int] | None = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        add_reader(self._pipe[0], self._deliver)
+        if self._pipe is not None:
+            return
+        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._add_reader(self._pipe[0], self._deliver)
         self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        self._before: dict[int, Any] = {}
         for signum in HANDLED:
             self._before[signum] = signal.signal(signum, self._note)
         for signum in _ignored_now().union(IGNORED):
@@ -76,6 +81,7 @@ class Signals:
         for signum, handler in self._before.items():
             if handler is not None:  # None: set outside Python, which Python cannot put back
                 signal.signal(signum, handler)
+        self._before.clear()
         signal.set_wakeup_fd(self._wakeup_before)
         self._remove_reader(self._pipe[0])
         for fd in self._pipe:

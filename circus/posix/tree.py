@@ -52,8 +52,8 @@ def become_subreaper() -> bool:
         return False
 
 
-def direct_children(pid: int) -> list[Relic]:
-    return [relic for child in family()(pid) if (relic := look(child)) is not None]
+def direct_children(pid: int) -> list[int]:
+    return family()(pid)
 
 
 def descendants(pid: int) -> list[Relic]:
