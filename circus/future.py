@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Future(Generic[T]):
@@ -51,6 +52,19 @@ class Future(Generic[T]):
                 self._callbacks.append(callback)
                 return
         callback(self)
+
+    def then(self, change: Callable[[T], U]) -> Future[U]:
+        """A future of what `change` makes of the value; errors are handed on."""
+        later: Future[U] = Future()
+
+        def settle(done: Future[T]) -> None:
+            try:
+                later.set_result(change(done.result()))
+            except Exception as exc:  # belongs to whoever asks the second future
+                later.set_exception(exc)
+
+        self.add_done_callback(settle)
+        return later
 
     def result(self, timeout: float | None = None) -> T:
         """The value, or what was raised; TimeoutError after `timeout` seconds."""

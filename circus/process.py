@@ -1,0 +1,256 @@
+"""One running program: a worker of a watcher as hooks see it, or a process of its own.
+
+    >>> process = Process("Top", 1, "top", shell=True)
+    >>> process.info()["cmdline"]
+    'sh'
+    >>> process.stop()
+
+A process of a watcher is reaped by the arbiter; one of its own by `poll`, `wait` and `stop`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from circus import settings
+from circus.launching import command_line, launch, variables_of
+from circus.names import NO_SUCH_PROCESS
+from circus.posix import tree
+from circus.posix.processes import Relic, look
+
+if TYPE_CHECKING:
+    from circus.watcher import Watcher
+
+RUNNING = 0
+DEAD_OR_ZOMBIE = 1
+UNEXISTING = 2
+OTHER = 3
+
+# How often a process of its own is asked whether it has ended, while somebody waits, in seconds.
+POLL_DELAY = 0.01
+
+
+class Process:
+    """`Process(name, wid, cmd, ...)`; the early form without a wid, `Process(name, cmd, ...)`, is understood too.
+
+    Raises `circus.exc.SpawnError` if the program cannot be started.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        wid: int | str,
+        cmd: str | None = None,
+        args: Any = None,
+        working_dir: str | None = None,
+        shell: bool = False,
+        uid: int | str | None = None,
+        gid: int | str | None = None,
+        env: Mapping[str, str] | None = None,
+        rlimits: Mapping[str, int | None] | None = None,
+        executable: str | None = None,
+        use_fds: bool = False,
+        watcher: Watcher | None = None,
+        spawn: bool = True,
+        pipe_stdout: bool = True,
+        pipe_stderr: bool = True,
+        close_child_stdin: bool = True,
+        close_child_stdout: bool = False,
+        close_child_stderr: bool = False,
+        **options: Any,
+    ) -> None:
+        if cmd is None:
+            wid, cmd = 1, str(wid)
+        options.update(args=args, working_dir=working_dir, shell=shell, uid=uid, gid=gid, rlimits=dict(rlimits or {}))
+        options.update(executable=executable, close_child_stdin=close_child_stdin)
+        options.update(close_child_stdout=close_child_stdout, close_child_stderr=close_child_stderr)
+        self.spec = settings.watcher_spec(str(name), cmd, **options)
+        self.has_stdout, self.has_stderr = pipe_stdout, pipe_stderr
+        self.env = dict(env) if env is not None else None
+        self._start_with(str(name), int(wid), watcher)
+        if spawn:
+            self.spawn()
+
+    @classmethod
+    def of_watcher(cls, watcher: Watcher, pid: int, wid: int, started: float) -> Process:
+        """The face of a worker that the arbiter has spawned and will reap."""
+        process = cls.__new__(cls)
+        process.spec = watcher.spec
+        process.has_stdout, process.has_stderr = watcher.has_stdout, watcher.has_stderr
+        process.env = watcher.env
+        process._start_with(watcher.name, wid, watcher)
+        process._pid, process.started, process._managed = pid, started, True
+        return process
+
+    def _start_with(self, name: str, wid: int, watcher: Watcher | None) -> None:
+        self.name = name
+        self.wid = wid
+        self.watcher = watcher
+        self.started = 0.0
+        self.stopping = False
+        self.redirected = False
+        self.stdout: BinaryIO | None = None
+        self.stderr: BinaryIO | None = None
+        self._pid = 0
+        self._managed = False
+        self._exit_code: int | None = None
+        self._ended = False
+
+    def spawn(self) -> None:
+        from circus.posix.spawn import spawn
+
+        environment = dict(os.environ) if self.env is None else self.env
+        child = spawn(launch(self.spec, self.wid, environment, self, None, None))
+        self._pid, self.started = child.pid, time.time()
+        self.stdout = None if child.stdout is None else os.fdopen(child.stdout, "rb")
+        self.stderr = None if child.stderr is None else os.fdopen(child.stderr, "rb")
+
+    def format_args(self, sockets_fds: Mapping[str, int] | None = None) -> list[str]:
+        """The argument vector, variables replaced."""
+        return list(command_line(self.spec, self.wid, variables_of(self.spec, self.env or {}, sockets_fds or {})))
+
+    # ---- life --------------------------------------------------------------------------------------------------
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    def poll(self) -> int | None:
+        """Exit code (-N for signal N) if it has ended, else None."""
+        if self._managed or self._ended:
+            return self._exit_code
+        try:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+        except ChildProcessError:
+            self._ended = True  # somebody else has reaped it
+            return None
+        if pid:
+            self._ended = True
+            self._exit_code = os.waitstatus_to_exitcode(status)
+        return self._exit_code
+
+    def returncode(self) -> int | None:
+        return self._exit_code
+
+    def is_alive(self) -> bool:
+        return self.status not in (DEAD_OR_ZOMBIE, UNEXISTING)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Exit code once it has ended. TimeoutError after `timeout` seconds."""
+        give_up_at = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None and self.is_alive():
+            if give_up_at is not None and time.monotonic() >= give_up_at:
+                raise TimeoutError(f"{self.name} [{self._pid}] still runs after {timeout} s")
+            time.sleep(POLL_DELAY)
+        return self._exit_code
+
+    def stop(self) -> None:
+        """Terminate it if it is alive, and close its pipes."""
+        try:
+            if self.is_alive():
+                self.send_signal(signal.SIGTERM)
+                if not self._managed:
+                    self._wait_or_kill()
+        finally:
+            self.close_output_channels()
+
+    def _wait_or_kill(self) -> None:
+        try:
+            self.wait(self.spec.graceful_timeout)
+        except TimeoutError:
+            tree.kill_tree(tree.descendants(self._pid), signal.SIGKILL)
+            self.send_signal(signal.SIGKILL)
+            self.wait()
+
+    def close_output_channels(self) -> None:
+        for pipe in (self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    @property
+    def status(self) -> int:
+        """RUNNING, DEAD_OR_ZOMBIE, UNEXISTING or OTHER."""
+        if self._ended or (not self._managed and self.poll() is not None):
+            return UNEXISTING
+        try:
+            with open(f"/proc/{self._pid}/stat", "rb") as file:
+                state = file.read().rpartition(b")")[2].split()[0]
+        except OSError:
+            return self._status_elsewhere()
+        if state in (b"Z", b"X"):
+            return DEAD_OR_ZOMBIE
+        return RUNNING if state in (b"R", b"S", b"D", b"I") else OTHER
+
+    def _status_elsewhere(self) -> int:
+        """Without /proc, or when it is gone."""
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return UNEXISTING
+        except PermissionError:
+            return RUNNING
+        return UNEXISTING if os.path.isdir("/proc/self") else RUNNING
+
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.time() - self.started
+
+    # ---- signals and family ------------------------------------------------------------------------------------
+
+    def send_signal(self, sig: int) -> None:
+        try:
+            os.kill(self._pid, sig)
+        except ProcessLookupError:
+            pass  # it ended in the meantime, which is what a signal usually asks for
+
+    def send_signal_child(self, pid: int, sig: int) -> None:
+        """Raises psutil.NoSuchProcess if `pid` is not a direct child."""
+        for relic in self._family(recursive=False):
+            if relic.pid == int(pid):
+                tree.kill_tree([relic], sig)
+                return
+        import psutil  # the documented exception; loaded when it is raised
+
+        raise psutil.NoSuchProcess(int(pid))
+
+    def send_signal_children(self, sig: int, recursive: bool = False) -> None:
+        tree.kill_tree(self._family(recursive), sig)
+
+    def children(self, recursive: bool = False) -> list[int]:
+        return [relic.pid for relic in self._family(recursive)]
+
+    def is_child(self, pid: int) -> bool:
+        return int(pid) in self.children()
+
+    def _family(self, recursive: bool) -> list[Relic]:
+        if recursive:
+            return tree.descendants(self._pid)
+        return [relic for relic in map(look, tree.direct_children(self._pid)) if relic is not None]
+
+    # ---- figures -----------------------------------------------------------------------------------------------
+
+    def info(self) -> dict[str, Any] | str:
+        """Figures, or the text `No such process (stopped?)`."""
+        from circus.posix.info import get_info
+
+        figures = get_info(self._pid, with_childs=True) if self.is_alive() else None
+        if not isinstance(figures, dict):
+            return NO_SUCH_PROCESS
+        figures.update(started=self.started, wid=self.wid, age=self.age())
+        return figures
+
+    @property
+    def username(self) -> str:
+        from circus.posix.info import get_info
+
+        return str(get_info(self._pid).get("username", "N/A"))
+
+    def __lt__(self, other: Process) -> bool:
+        return self.started < other.started
+
+    def __repr__(self) -> str:
+        return f"<circus.Process {self.name} pid={self._pid} wid={self.wid}>"

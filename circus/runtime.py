@@ -1,0 +1,363 @@
+"""Where pure and impure meet: performs the machine's actions and turns what happened into facts.
+
+Everything here runs in the main loop's thread. One method per action, and no decisions.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Container, Mapping
+from typing import TYPE_CHECKING, Any
+
+from circus import names
+from circus.convert import signal_name
+from circus.exc import ConflictError, SpawnError
+from circus.future import Future
+from circus.hooks import HookRunner, Outcome
+from circus.launching import launch
+from circus.loop import Loop, Timer
+from circus.machine import actions, events
+from circus.machine.actions import Action, Scope
+from circus.machine.arbiter import Arbiter as Machine
+from circus.messages import event_frames
+from circus.posix import tree
+from circus.posix.children import Children
+from circus.posix.mark import next_mark
+from circus.posix.processes import Relic, look
+from circus.posix.spawn import spawn
+
+if TYPE_CHECKING:
+    from circus.arbiter import Arbiter
+    from circus.server import Publisher
+    from circus.watcher import Watcher
+
+logger = logging.getLogger("circus")
+
+SIGKILL = 9
+
+
+class Worker:
+    """One of our own processes, from fork to reap."""
+
+    __slots__ = ("key", "mark", "pid", "serial")
+
+    def __init__(self, pid: int, key: int, serial: int, mark: int | None) -> None:
+        self.pid = pid
+        self.key = key
+        self.serial = serial
+        self.mark = mark
+
+
+class Runtime:
+    """Owns the children, the pumps and the hook threads of one arbiter."""
+
+    def __init__(self, arbiter: Arbiter, machine: Machine, loop: Loop) -> None:
+        self.machine = machine
+        self.loop = loop
+        self.publisher: Publisher | None = None
+        self.umask: int | None = None
+        self.check_delay = 0.0
+        self._next_check_at = 0.0
+        self.restart_wanted = False
+        self.children = Children(loop.add_reader, loop.remove_reader, self._child_exited)
+        self._arbiter = arbiter
+        self._watchers: dict[int, Watcher] = {}
+        self._workers: dict[int, Worker] = {}  # by pid, until reaped
+        self._relics: dict[int, Worker] = {}  # by serial: reaped, but descendants may live on
+        self._runners: dict[int, HookRunner] = {}
+        self._exits: list[tuple[int, int | None]] = []
+        self._tickets: dict[int, Future[Mapping[str, Any]]] = {}
+        self._last_ticket = 0
+        self._orphans = tree.Orphans()
+        self._orphan_timer: Timer | None = None
+        self.adopts = False  # orphaned descendants come to us, and dead ones are ours to reap
+        self._perform: dict[type, Callable[[Any], None]] = {
+            actions.Spawn: self._spawn,
+            actions.Signal: self._signal,
+            actions.Inspect: self._inspect,
+            actions.RunHook: self._run_hook,
+            actions.OpenStreams: self._open_streams,
+            actions.CloseStreams: self._close_streams,
+            actions.Publish: self._publish,
+            actions.Log: self._log,
+            actions.Forget: self._forget,
+            actions.Reply: self._reply,
+            actions.Exit: self._exit,
+        }
+
+    # ---- the pass ----------------------------------------------------------------------------------------------
+
+    def turn(self, now: float) -> float | None:
+        """Do what is due; the time of the next turn if nothing happens before. Called by the loop on every pass."""
+        self._tell_exits(now)
+        for action in self.machine.settle(now):
+            self.perform(action)
+        wake_at = now if self._exits else self.machine.wake_at(now)
+        if self.children.needs_polling and self.check_delay > 0:
+            wake_at = self._poll(now, wake_at)
+        return wake_at
+
+    def _poll(self, now: float, wake_at: float | None) -> float:
+        """Where the kernel does not tell of each death, look every `check_delay`."""
+        if now >= self._next_check_at:
+            self.children.reap_all()
+            self._next_check_at = now + self.check_delay
+        return now if self._exits else min(self._next_check_at, wake_at or self._next_check_at)
+
+    def perform(self, action: Action) -> None:
+        try:
+            self._perform[type(action)](action)
+        except Exception:  # one action that fails must not take the others of the pass with it
+            logger.exception("cannot perform %r", action)
+
+    def ticket(self) -> tuple[int, Future[Mapping[str, Any]]]:
+        """A number for a wish, and where its reply will appear."""
+        self._last_ticket += 1
+        future: Future[Mapping[str, Any]] = Future()
+        self._tickets[self._last_ticket] = future
+        return self._last_ticket, future
+
+    def attach(self, key: int, watcher: Watcher) -> None:
+        self._watchers[key] = watcher
+
+    def tell(self, event: events.Event) -> None:
+        """A fact from outside the pass: the loop comes around by itself."""
+        self.machine.on(event, time.monotonic())
+
+    # ---- processes ---------------------------------------------------------------------------------------------
+
+    def _spawn(self, action: actions.Spawn) -> None:
+        watcher = self._watchers[action.key]
+        mark = next_mark()
+        try:
+            plan = launch(watcher.spec, action.wid, watcher.spawn_environment(), watcher, self.umask, mark)
+            child = spawn(plan)
+        except SpawnError as exc:
+            self.tell(events.SpawnFailed(action.key, action.serial, exc.text))
+            return
+        except Exception as exc:
+            logger.exception("cannot start a process of %s", watcher.name)
+            self.tell(events.SpawnFailed(action.key, action.serial, f"internal error: {exc!r}"))
+            return
+        self._workers[child.pid] = Worker(child.pid, action.key, action.serial, mark)
+        self.children.watch(child.pid)
+        pipes = {"stdout": child.stdout, "stderr": child.stderr}
+        watcher.pump_output(child.pid, {name: fd for name, fd in pipes.items() if fd is not None})
+        self.tell(events.Spawned(action.key, action.serial, child.pid, time.time()))
+
+    def _child_exited(self, pid: int, exit_code: int | None) -> None:
+        self._exits.append((pid, exit_code))
+
+    def _tell_exits(self, now: float) -> None:
+        """Any number of deaths costs one look at who was left behind."""
+        if not self._exits:
+            return
+        exits, self._exits = self._exits, []
+        strangers = tree.strangers(self._workers)
+        for pid, exit_code in exits:
+            worker = self._workers.pop(pid, None)
+            if worker is not None:
+                self._tell_exit(worker, exit_code, strangers, now)
+        self._reap_orphans(strangers, now)
+
+    def _tell_exit(self, worker: Worker, exit_code: int | None, strangers: list[Relic], now: float) -> None:
+        relics = tree.leftovers(worker.pid, worker.mark, strangers) if strangers else []
+        alive = tuple(relic.pid for relic in relics if not relic.is_zombie)
+        if relics:
+            self._relics[worker.serial] = worker
+        watcher = self._watchers.get(worker.key)
+        if watcher is not None:
+            watcher.output_ends(worker.pid)
+        self.machine.on(events.Exited(worker.key, worker.serial, exit_code, alive), now)
+
+    def _reap_orphans(self, strangers: list[Relic], now: float, attributed: Container[int] = ()) -> None:
+        """Dead processes we adopted: at once if they were a worker's, later if a hook may be waiting for them."""
+        if self.adopts and strangers:
+            self._orphans.reap(strangers, now, attributed)
+            next_at = self._orphans.next_at
+            if next_at is not None and (self._orphan_timer is None or self._orphan_timer.at <= now):
+                self._orphan_timer = self.loop.call_at(next_at, self.child_signalled)
+
+    def child_signalled(self) -> None:
+        """SIGCHLD: our own children tell by themselves where they can; an adopted one may be waiting."""
+        now = time.monotonic()
+        if self.children.needs_polling:
+            self.children.reap_all()
+        strangers = tree.strangers(self._workers) if self.adopts else []
+        for worker in list(self._relics.values()):
+            if not any(not relic.is_zombie for relic in tree.leftovers(worker.pid, worker.mark, strangers)):
+                self._tell_remains(worker, [])
+        self._reap_orphans(strangers, now)
+
+    def _inspect(self, action: actions.Inspect) -> None:
+        worker = self._relics.get(action.serial)
+        if worker is None:
+            self.tell(events.Remains(action.key, action.serial, ()))
+        else:
+            self._tell_remains(worker, self._left_by(worker))
+
+    def _tell_remains(self, worker: Worker, relics: list[Relic]) -> None:
+        if not relics:
+            self._relics.pop(worker.serial, None)
+        text = ", ".join(f"{relic} (state {relic.state})" for relic in relics)
+        self.tell(events.Remains(worker.key, worker.serial, tuple(relic.pid for relic in relics), text))
+
+    def _left_by(self, worker: Worker) -> list[Relic]:
+        """Descendants of a reaped worker that still run; its dead ones are reaped on the way."""
+        strangers = tree.strangers(self._workers)
+        relics = tree.leftovers(worker.pid, worker.mark, strangers)
+        dead = {relic.pid for relic in relics if relic.is_zombie}
+        if dead:
+            self._reap_orphans(strangers, time.monotonic(), dead)
+        return [relic for relic in relics if not relic.is_zombie]
+
+    # ---- signals -----------------------------------------------------------------------------------------------
+
+    def _signal(self, action: actions.Signal) -> None:
+        if not action.sent:
+            self._publish_kill(action, action.pid)
+            return
+        if action.scope is Scope.REMAINS:
+            self._signal_remains(action)
+            return
+        # Whom it concerns is looked up before the first signal: afterwards the family may have fallen apart.
+        others = self._family(action)
+        if self.children.signal(action.pid, action.signum) and action.announce:
+            self._publish_kill(action, action.pid)
+        if action.scope is Scope.TREE and action.signum == SIGKILL:
+            hit = tree.kill_tree(others, SIGKILL) + tree.kill_all(lambda: self._family(action))
+        else:
+            hit = tree.kill_tree(others, action.signum)
+        self._tell_hit(action, hit)
+
+    def _family(self, action: actions.Signal) -> list[Relic]:
+        if action.scope is Scope.CHILDREN:
+            return [relic for relic in map(look, tree.direct_children(action.pid)) if relic is not None]
+        if action.scope is Scope.TREE:
+            worker = self._workers.get(action.pid)
+            mark = worker.mark if worker is not None else None
+            strangers = tree.leftovers(action.pid, mark, tree.strangers(self._workers))
+            return tree.descendants(action.pid) + [relic for relic in strangers if not relic.is_zombie]
+        return []
+
+    def _signal_remains(self, action: actions.Signal) -> None:
+        worker = self._relics.get(action.serial)
+        if worker is None:
+            return
+        if action.signum == SIGKILL:
+            hit = tree.kill_all(lambda: self._left_by(worker))
+        else:
+            hit = tree.kill_tree(self._left_by(worker), action.signum)
+        self._tell_hit(action, hit)
+
+    def _tell_hit(self, action: actions.Signal, hit: list[Relic]) -> None:
+        if not hit or not action.announce:
+            return
+        for pid in {relic.pid: None for relic in hit}:
+            self._publish_kill(action, pid)
+        name = self._watchers[action.key].name
+        logger.warning("%s: %s sent to %s", name, signal_name(action.signum), ", ".join(map(str, hit)))
+
+    def _publish_kill(self, action: actions.Signal, pid: int) -> None:
+        self._publish(actions.Publish(action.key, names.KILL, {"process_pid": pid, "process_id": action.wid}))
+
+    # ---- hooks -------------------------------------------------------------------------------------------------
+
+    def _run_hook(self, action: actions.RunHook) -> None:
+        watcher = self._watchers[action.key]
+        hook = watcher.resolved_hooks.get(action.hook)
+        if hook is None:
+            self._hook_done(action, Outcome(True))
+            return
+        arguments = {"watcher": watcher, "arbiter": self._arbiter, "hook_name": action.hook, **action.arguments}
+        if action.hook in (names.BEFORE_REAP, names.AFTER_REAP):
+            arguments["time"] = time.time()
+
+        def done(outcome: Outcome) -> None:
+            self._publish_hook(action, outcome)
+            self._hook_done(action, outcome)
+
+        runner = self.runner(action.key, watcher.name)
+        run = runner.submit(hook, (), arguments, done)
+        timeout = watcher.spec.hooks_timeout
+        if timeout > 0:
+            self.loop.call_later(timeout, runner.abandon, run, f"did not return within {timeout} s")
+
+    def runner(self, key: int, name: str) -> HookRunner:
+        if key not in self._runners:
+            self._runners[key] = HookRunner(name, self.loop.post)
+        return self._runners[key]
+
+    def _hook_done(self, action: actions.RunHook, outcome: Outcome) -> None:
+        if action.ticket:
+            self.tell(events.HookDone(action.key, action.ticket, outcome.result))
+
+    def _publish_hook(self, action: actions.RunHook, outcome: Outcome) -> None:
+        event = names.HOOK_FAILURE if outcome.error else names.HOOK_SUCCESS
+        payload = {"name": action.hook, **({"error": outcome.error} if outcome.error else {})}
+        self._publish(actions.Publish(action.key, event, payload))
+
+    # ---- streams -----------------------------------------------------------------------------------------------
+
+    def _open_streams(self, action: actions.OpenStreams) -> None:
+        self._watchers[action.key].open_streams(self.loop.post)
+
+    def _close_streams(self, action: actions.CloseStreams) -> None:
+        self._watchers[action.key].close_streams(lambda: self.tell(events.StreamsClosed(action.key)))
+
+    # ---- words -------------------------------------------------------------------------------------------------
+
+    def _publish(self, action: actions.Publish) -> None:
+        watcher = self._watchers[action.key]
+        payload = {"time": time.time(), **action.payload}
+        if self.publisher is not None:
+            self.publisher.send(event_frames(names.topic(watcher.name, action.event), payload))
+
+    def _log(self, action: actions.Log) -> None:
+        logger.log(logging.getLevelName(action.level.upper()), "%s", action.text)
+
+    def _forget(self, action: actions.Forget) -> None:
+        watcher = self._watchers.pop(action.key)
+        runner = self._runners.pop(action.key, None)
+        if runner is not None:
+            runner.close()
+        if not action.keep:
+            watcher.close_streams(lambda: None)
+
+    def _reply(self, action: actions.Reply) -> None:
+        future = self._tickets.pop(action.ticket, None)
+        if future is None:
+            return
+        if action.error:
+            future.set_exception(ConflictError(action.error))
+        else:
+            future.set_result(action.result)
+
+    def _exit(self, action: actions.Exit) -> None:
+        self.restart_wanted = action.restart
+        self.loop.stop()
+
+    # ---- the end -----------------------------------------------------------------------------------------------
+
+    def kill_everything(self) -> None:
+        """The last resort: SIGKILL to every worker and its descendants, waiting for nothing."""
+        strangers = tree.strangers(self._workers)
+        for worker in list(self._workers.values()):
+            family = tree.descendants(worker.pid) + tree.leftovers(worker.pid, worker.mark, strangers)
+            self.children.signal(worker.pid, SIGKILL)
+            tree.kill_tree(family, SIGKILL)
+
+    def close(self) -> None:
+        self.children.close()
+        for runner in self._runners.values():
+            runner.close()
+        for watcher in self._watchers.values():
+            watcher.close_streams(lambda: None)
+        for future in self._tickets.values():
+            future.set_exception(ConflictError("circusd has stopped"))
+        self._tickets.clear()
+
+    @property
+    def worker_pids(self) -> list[int]:
+        return list(self._workers)

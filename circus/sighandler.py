@@ -1,0 +1,63 @@
+"""Signals to the daemon: INT, TERM and QUIT end it, HUP reloads everything, WINCH is ignored."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from circus.posix.signals import Signals
+
+if TYPE_CHECKING:
+    from circus.controller import Controller
+
+logger = logging.getLogger("circus")
+
+
+class SysHandler:
+    """Installs the handlers for the loop of `controller`; main thread only. `stop` puts the old ones back."""
+
+    SIGNALS = (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM, signal.SIGWINCH)
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+        assert controller.loop is not None
+        self._signals = Signals(self.signal, controller.loop.add_reader, controller.loop.remove_reader)
+        self._signals.install()
+
+    def stop(self) -> None:
+        self._signals.close()
+
+    def signal(self, signum: int) -> None:
+        """Called in the loop, not in the handler: it may log and act."""
+        name = signal.Signals(signum).name
+        if signum == signal.SIGCHLD:
+            self.handle_chld()
+            return
+        logger.info("Got signal %s", name.replace("SIG", "SIG_"))
+        handler = getattr(self, f"handle_{name[3:].lower()}", None)
+        if handler is not None:
+            handler()
+
+    def handle_int(self) -> None:
+        self.quit()
+
+    def handle_term(self) -> None:
+        self.quit()
+
+    def handle_quit(self) -> None:
+        self.quit()
+
+    def quit(self) -> None:
+        self.controller.arbiter.ask("quit")
+
+    def handle_hup(self) -> None:
+        self.controller.arbiter.reload()
+
+    def handle_winch(self) -> None:
+        """Somebody resized the terminal circusd was started in."""
+
+    def handle_chld(self) -> None:
+        runtime = self.controller.arbiter.runtime
+        if runtime is not None:
+            runtime.child_signalled()
