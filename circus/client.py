@@ -1,0 +1,277 @@
+"""Asking a running circusd: one request, one reply."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from circus.exc import INVALID_JSON, CallError
+from circus.messages import CAST
+from circus.names import DEFAULT_ENDPOINT_DEALER
+
+if TYPE_CHECKING:
+    import asyncio
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["AsyncCircusClient", "CallError", "CircusClient", "cast_message", "make_json", "make_message"]
+
+# Programs compare this text.
+TIMED_OUT = "Timed out."
+
+
+def make_message(command: str, **props: Any) -> dict[str, Any]:
+    return {"command": command, "properties": props}
+
+
+def cast_message(command: str, **props: Any) -> dict[str, Any]:
+    """A request that gets no reply."""
+    return {**make_message(command, **props), "msg_type": CAST}
+
+
+def make_json(command: str, **props: Any) -> bytes:
+    return json.dumps(make_message(command, **props)).encode()
+
+
+class CircusClient:
+    """A blocking client. Not to be shared between threads.
+
+    `timeout` is in seconds, for each call as a whole; a negative one never ends. The attribute of that name is in
+    milliseconds and may be changed. `ssh_server` is `user@host:port`, and needs pyzmq's `zmq.ssh`.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[Any] | None = None,
+        endpoint: str = DEFAULT_ENDPOINT_DEALER,
+        timeout: float = 5.0,
+        ssh_server: str | None = None,
+        ssh_keyfile: str | None = None,
+    ) -> None:
+        self.context: zmq.Context[Any] = context or zmq.Context.instance()
+        self.endpoint = endpoint
+        self.timeout = timeout * 1000
+        self.socket: zmq.Socket[bytes] = _dealer(self.context)
+        try:
+            connect(self.socket, endpoint, ssh_server, ssh_keyfile)
+        except BaseException:
+            self.socket.close()
+            raise
+        self.poller = zmq.Poller()
+        self.poller.register(self.socket, zmq.POLLIN)
+
+    def send_message(self, command: str, **props: Any) -> dict[str, Any]:
+        """The reply to `command` with these properties. Raises `CallError`."""
+        return self.call(make_message(command, **props))
+
+    def call(self, cmd: dict[str, Any] | str | bytes) -> dict[str, Any]:
+        """The reply to a request, given as object or JSON text. An `id` is put into the object.
+
+        An error reply is returned like any other. Raises `CallError`: `Timed out.`, or what is wrong with the
+        request or the answer. A cast is sent and gets an empty reply.
+        """
+        pending = self.send(cmd)
+        return pending.receive(self.timeout / 1000) if pending else {}
+
+    def send(self, cmd: dict[str, Any] | str | bytes) -> PendingCall | None:
+        """Begin a call; the result waits for its reply. None for a cast."""
+        request = _as_request(cmd)
+        request["id"] = os.urandom(16).hex()
+        pending = PendingCall(self, request["id"], _encode(request))
+        if request.get("msg_type") != CAST:
+            return pending
+        pending.deliver(self.timeout / 1000)
+        return None
+
+    def stop(self) -> None:
+        self.socket.close(linger=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class PendingCall:
+    """A request on its way."""
+
+    def __init__(self, client: CircusClient, call_id: str, body: bytes) -> None:
+        self._client = client
+        self._id = call_id
+        self._body: bytes | None = body
+
+    def receive(self, timeout: float) -> dict[str, Any]:
+        """The reply. After `timeout` seconds `CallError("Timed out.")`; the call may be waited for again."""
+        end_at = time.monotonic() + timeout if timeout >= 0 else None
+
+        def left() -> int | None:
+            # Rounded up: a wait of 0 ms before the end would spin.
+            return None if end_at is None else max(0, int((end_at - time.monotonic()) * 1000) + 1)
+
+        self._deliver(left())
+        poller = self._client.poller
+        while poller.poll(left()):
+            reply = _parse(self._client.socket.recv_multipart())
+            if _answers(reply, self._id):
+                return reply
+        raise CallError(TIMED_OUT)
+
+    def deliver(self, timeout: float) -> None:
+        """Only send. Raises `CallError` when nobody took it in time."""
+        self._deliver(int(timeout * 1000) if timeout >= 0 else None)
+
+    def _deliver(self, wait: int | None) -> None:
+        if self._body is None:
+            return
+        # The socket queues for connected daemons only (IMMEDIATE): a request that timed out for want of one must
+        # not be carried out when one starts, minutes later.
+        if not self._client.socket.poll(wait, zmq.POLLOUT):
+            raise CallError(TIMED_OUT)
+        try:
+            self._client.socket.send(self._body, zmq.NOBLOCK)
+        except zmq.ZMQError as exc:
+            raise CallError(str(exc)) from exc
+        self._body = None
+
+
+class AsyncCircusClient:
+    """For asyncio programs; calls may overlap. There is no time-out: use `asyncio.wait_for`."""
+
+    def __init__(
+        self,
+        context: zmq.Context[Any] | None = None,
+        endpoint: str = DEFAULT_ENDPOINT_DEALER,
+        timeout: float = 5.0,
+        ssh_server: str | None = None,
+        ssh_keyfile: str | None = None,
+    ) -> None:
+        import zmq.asyncio
+
+        shadowed = context or zmq.Context.instance()
+        self.context = zmq.asyncio.Context(shadowed)
+        self.endpoint = endpoint
+        self.timeout = timeout * 1000  # kept for the signature's sake
+        self.socket: zmq.asyncio.Socket = _dealer(self.context)
+        connect(self.socket, endpoint, ssh_server, ssh_keyfile)
+        self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._reader: asyncio.Task[None] | None = None
+
+    async def send_message(self, command: str, **props: Any) -> dict[str, Any]:
+        return await self.call(make_message(command, **props))
+
+    async def call(self, cmd: dict[str, Any] | str | bytes) -> dict[str, Any]:
+        """As `CircusClient.call`."""
+        import asyncio
+
+        request = _as_request(cmd)
+        call_id = request["id"] = os.urandom(16).hex()
+        body = _encode(request)
+        if request.get("msg_type") == CAST:
+            await self.socket.send(body)
+            return {}
+        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._replies[call_id] = reply
+        try:
+            await self.socket.send(body)
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read())
+            return await reply
+        finally:
+            self._replies.pop(call_id, None)
+
+    async def _read(self) -> None:
+        """One reader for all calls: a reply goes to whoever asked, not to whoever happens to wait."""
+        try:
+            while self._replies:
+                reply = _parse(await self.socket.recv_multipart())
+                call_id = next((key for key in self._replies if _answers(reply, key)), None)
+                if call_id is not None and not (waiter := self._replies.pop(call_id)).done():
+                    waiter.set_result(reply)
+        except Exception as exc:  # must not be lost with the task: the callers would wait for ever
+            self._fail(exc)
+
+    def _fail(self, error: Exception) -> None:
+        for waiter in self._replies.values():
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._replies.clear()
+
+    def stop(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+        self._fail(CallError("the client was stopped"))
+        self.socket.close(linger=0)
+
+
+def connect(
+    socket: zmq.Socket[Any], endpoint: str, ssh_server: str | None = None, ssh_keyfile: str | None = None
+) -> None:
+    """Connect a socket, through a tunnel if asked. Raises `CallError` when `endpoint` is not one."""
+    if "[" in endpoint:  # tcp://[::1]:5555
+        socket.setsockopt(zmq.IPV6, 1)
+    try:
+        if ssh_server:
+            _tunnel()(socket, endpoint, ssh_server, keyfile=ssh_keyfile)
+        else:
+            socket.connect(endpoint)
+    except zmq.ZMQError as exc:
+        raise CallError(f"{endpoint!r} is not usable as an endpoint such as tcp://127.0.0.1:5555: {exc}") from exc
+
+
+def _tunnel() -> Any:
+    try:
+        from zmq.ssh import tunnel_connection
+    except ImportError as exc:
+        raise CallError(f"ssh needs pyzmq's zmq.ssh, and that pexpect or paramiko: {exc}") from exc
+    return tunnel_connection
+
+
+def _dealer(context: Any) -> Any:
+    """A DEALER of this context; which class it is depends on the context's."""
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.IDENTITY, os.urandom(16).hex().encode())
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    return socket
+
+
+def _as_request(cmd: dict[str, Any] | str | bytes) -> dict[str, Any]:
+    if isinstance(cmd, (str, bytes)):
+        try:
+            cmd = json.loads(cmd)
+        except ValueError as exc:
+            raise CallError(f"the request is not JSON: {exc}") from exc
+    if not isinstance(cmd, dict):
+        raise CallError(f"a request is an object, not {cmd!r}")
+    return cmd
+
+
+def _encode(request: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(request).encode()
+    except (TypeError, ValueError) as exc:
+        raise CallError(f"the request cannot be written as JSON: {exc}") from exc
+
+
+def _parse(frames: list[bytes]) -> dict[str, Any]:
+    """The reply in these frames. Raises `CallError` for what is none."""
+    try:
+        reply = json.loads(frames[-1])
+    except (ValueError, RecursionError) as exc:
+        raise CallError(f"the answer is not JSON: {exc}") from exc
+    if not isinstance(reply, dict):
+        raise CallError(f"the answer is not an object but {str(reply)[:80]!r}")
+    return reply
+
+
+def _answers(reply: dict[str, Any], call_id: str) -> bool:
+    # The oldest daemons send no id at all, and nobody can echo that of a body it could not read.
+    unreadable = reply.get("id") is None and reply.get("errno") == INVALID_JSON
+    return unreadable or reply.get("id", call_id) == call_id
