@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from circus.commands.base import WAITING, Command, Property
+from circus.commands.kinds import BOOLEAN, OBJECT, TEXT, WORDS
+from circus.exc import MessageError
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.needs import Arbiter
+
+
+class Add(Command):
+    """Add a watcher
+
+    Adds a watcher while circusd runs. It is not started, whatever its `autostart` says, unless `start` is given.
+    It is not written into a configuration file either: put it there to have it after the next start.
+
+        $ circusctl add --start web python3 -m http.server 8000
+        ok
+
+    Options are those of `set`:
+
+        {"command": "add", "properties": {"name": "web", "cmd": "python3 -m http.server",
+         "args": ["8000"], "options": {"numprocesses": 2, "copy_env": true}, "start": true}}
+    """
+
+    name = "add"
+    literal = True
+    takes = (
+        Property("name", TEXT, "name of the new watcher", required=True, word=True),
+        Property("cmd", TEXT, "program to run, with arguments", required=True, rest=True),
+        Property("args", WORDS, "more arguments, as a list or one string"),
+        Property("options", OBJECT, "options of the watcher"),
+        Property("start", BOOLEAN, "start it at once", flag=True),
+        WAITING,
+    )
+    replies = (
+        ("started", "waiting and `start`: list of process ids"),
+        ("kept", "waiting and `start`: list of process ids"),
+    )
+
+    def from_words(self, *args: Any) -> dict[str, Any]:
+        props = super().from_words(*args)
+        return {**props, "cmd": " ".join(str(word) for word in props["cmd"])}
+
+    def validate(self, props: dict[str, Any]) -> None:
+        super().validate(props)
+        for key in ("name", "cmd"):
+            if not props[key].strip():
+                raise MessageError(f"'{key}' is empty")
+        from circus.settings import check_options
+
+        check_options(props.setdefault("options", {}))
+
+    def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
+        return arbiter.ask(
+            "add",
+            [props["name"]],
+            cmd=props["cmd"],
+            args=props.get("args"),
+            options=props["options"],
+            start=props.get("start", False),
+        )

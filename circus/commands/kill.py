@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from circus.commands.base import NAME, WAITING, Command, Property
+from circus.commands.kinds import NUMBER, PID, SIGNAL
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.needs import Arbiter
+
+
+class Kill(Command):
+    """Kill a specific process
+
+    Ends one process of a watcher, or all of them: the stop signal, a wait, then SIGKILL. A watcher that respawns
+    replaces them at once; to end them for good use `stop` or `decr`. A process id the watcher does not know is
+    no error.
+
+        $ circusctl kill web 4711 --signum INT --graceful_timeout 3
+        ok
+    """
+
+    name = "kill"
+    takes = (
+        NAME,
+        Property("pid", PID, "process to end; without it all of the watcher's", word=True),
+        Property("signum", SIGNAL, "signal to begin with instead of the watcher's stop_signal", flag=True),
+        Property("graceful_timeout", NUMBER, "seconds before SIGKILL instead of the watcher's", flag=True),
+        WAITING,
+    )
+
+    def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
+        name = arbiter.find(props["name"]).name
+        arguments = {key: props.get(key) for key in ("pid", "signum", "graceful_timeout")}
+        return arbiter.ask("kill", [name], **arguments)

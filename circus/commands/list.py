@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from circus.commands.base import Command, Property, Reply
+from circus.commands.kinds import WATCHER
+from circus.commands.text import comma_joined
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.needs import Arbiter
+
+
+class List(Command):
+    """Get list of watchers or processes in a watcher
+
+    Without a name all watchers, in lower case and sorted; with one the ids of its live processes, oldest first.
+
+        $ circusctl list
+        db,web
+        $ circusctl list web
+        4711,4712
+    """
+
+    name = "list"
+    takes = (Property("name", WATCHER, "name of the watcher", word=True),)
+    replies = (("watchers", "without a name: list of names"), ("pids", "with a name: list of process ids"))
+
+    def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
+        if "name" in props:
+            return {"pids": list(arbiter.find(props["name"]).get_active_pids())}
+        return {"watchers": sorted(watcher.name.lower() for watcher in arbiter.iter_watchers())}
+
+    def render(self, reply: Reply) -> str:
+        return comma_joined(reply["pids"] if "pids" in reply else reply.get("watchers", ()))

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from circus.commands.base import WAITING, Command
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.needs import Arbiter
+
+
+class Quit(Command):
+    """Quit the arbiter immediately
+
+    Stops all watchers, then circusd itself.
+
+        $ circusctl quit --waiting
+        ok
+    """
+
+    name = "quit"
+    takes = (WAITING,)
+
+    def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
+        return arbiter.ask("quit", None)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from circus.commands.base import NAME, WAITING, Command, Property
+from circus.commands.kinds import BOOLEAN
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.needs import Arbiter
+
+
+class Rm(Command):
+    """Remove a watcher
+
+    Takes a watcher off the list and stops its processes gracefully. With `nostop` they live on, and circusd no
+    longer looks after them.
+
+        $ circusctl rm web --waiting
+        ok
+    """
+
+    name = "rm"
+    takes = (NAME, Property("nostop", BOOLEAN, "let the processes live on", flag=True), WAITING)
+
+    def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
+        return arbiter.ask("rm", [arbiter.find(props["name"]).name], nostop=props.get("nostop", False))
