@@ -10,14 +10,15 @@ and `STAGE ERRNO DETAIL` when a step fails; close-on-exec ends the conversation.
 """
 
 import _signal  # type: ignore[import-not-found]  # what `signal` wraps in enums, which cost 5 ms to build
+import errno
 import marshal
 import os
 import sys
 
 
 class Failure(Exception):
-    def __init__(self, stage: str, error: BaseException, detail: object) -> None:
-        super().__init__(f"{stage} {getattr(error, 'errno', None) or 0} {detail}")
+    def __init__(self, stage: str, number: int, detail: object) -> None:
+        super().__init__(f"{stage} {number} {detail}")
 
 
 def main(fd: int) -> None:
@@ -56,8 +57,9 @@ def _set_limits(limits: list[tuple[str, int, int, int]]) -> None:
     for name, which, soft, hard in limits:
         try:
             resource.setrlimit(which, (soft, hard))
-        except (OSError, ValueError) as error:
-            raise Failure("limits", error, name) from error
+        except ValueError as error:
+            # So Python says both EPERM and EINVAL; the latter is for a soft limit above the hard one.
+            raise Failure("limits", errno.EPERM, name) from error
 
 
 def _become(uid: int | None, gid: int | None, groups: list[int] | None) -> None:
@@ -69,14 +71,20 @@ def _become(uid: int | None, gid: int | None, groups: list[int] | None) -> None:
         if uid is not None:
             os.setreuid(uid, uid)
     except OSError as error:
-        raise Failure("user", error, error) from error
+        raise Failure("user", error.errno or 0, error) from error
+    except (ValueError, OverflowError) as error:  # more groups or greater numbers than there can be
+        raise Failure("user", errno.EINVAL, error) from error
 
 
 def _execute(program: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> None:
     try:
         os.execvpe(program, argv, env)
-    except (OSError, ValueError, MemoryError) as error:  # MemoryError: a tight limit is in force already
-        raise Failure("exec", error, error) from error
+    except OSError as error:
+        raise Failure("exec", error.errno or 0, error) from error
+    except ValueError as error:  # a zero byte
+        raise Failure("exec", errno.EINVAL, f"its command or environment is not usable: {error}") from error
+    except MemoryError as error:  # a tight limit is in force already
+        raise Failure("exec", errno.ENOMEM, "") from error
 
 
 if __name__ == "__main__":

@@ -46,6 +46,9 @@ _LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.p
 
 # What subprocess resets by itself (restore_signals).
 _RESTORED = {signal.SIGPIPE, signal.SIGXFSZ}
+_POPEN_GROUPS = 64
+"""More supplementary groups are refused by subprocess (MAX_GROUPS in its C part), though not by the system."""
+
 _RESTORED_BITS = sum(1 << number - 1 for number in _RESTORED)
 
 
@@ -115,15 +118,15 @@ def _start(launch: Launch, outputs: _Outputs) -> int:
     given = {name for name, _, _ in wanted}
     mark = None if "RTTIME" in given else launch.mark
     nofile = [] if "NOFILE" in given else rlimits.childrens_nofile()
-    default_signals = _signals_are_default()
-    if default_signals and not wanted and (not nofile or rlimits.room_below()):
+    plain = _signals_are_default() and len(launch.groups or ()) <= _POPEN_GROUPS
+    if plain and not wanted and (not nofile or rlimits.room_below()):
         try:
             return _popen(launch, outputs, mark, lower=bool(nofile))
         except OSError as error:
             if error.errno != errno.EMFILE or not nofile:
                 raise  # else: the low numbers were taken after all; the child can set its limit itself
     wanted = nofile + wanted
-    if default_signals and _prlimit_serves(launch, wanted):
+    if plain and _prlimit_serves(launch, wanted):
         return _popen(replace(launch, argv=_prlimit_argv(wanted) + launch.argv), outputs, mark)
     return _through_launcher(launch, outputs, wanted, mark)
 
@@ -289,4 +292,9 @@ def _failure(launch: Launch, report: bytes) -> SpawnError:
     if len(words) < 3:
         return spawn_error(launch, "exec", 0, f"its launcher ({sys.executable} {_LAUNCHER}) did not run")
     stage, number, detail = words[0], int(words[1]), words[2]
-    return spawn_error(launch, stage, number or errno.EINVAL, detail if number == 0 or stage == "limits" else "")
+    if stage == "limits":
+        detail = (
+            f"limit {detail} may not be set to what its section says, for our own hard limit is lower: "
+            "start circusd with a higher one, or as root with the right to raise it (CAP_SYS_RESOURCE)"
+        )
+    return spawn_error(launch, stage, number, detail if number == errno.EINVAL or stage == "limits" else "")
