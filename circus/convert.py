@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from circus.exc import ImportStringError
 
@@ -44,15 +44,23 @@ def to_signum(value: object) -> int:
 
 
 def _named_signal(text: str) -> int:
-    if text.isdigit():
-        return int(text)
+    """The number a text stands for; 0, which is no signal, if it stands for none."""
+    if text.isdecimal():
+        return _short_number(text)
     base, plus, offset = text.partition("+")
     if not base.startswith("SIG"):
         base = "SIG" + base
-    number = getattr(signal, base, None) if base.isidentifier() and "_" not in base else None
-    if not isinstance(number, signal.Signals) or (plus and not offset.isdigit()):
+    number = getattr(signal, base, None)
+    if not isinstance(number, signal.Signals):
         return 0
-    return int(number) + (int(offset) if plus else 0)
+    if not plus:
+        return int(number)
+    return int(number) + _short_number(offset) if base == "SIGRTMIN" and offset.isdecimal() else 0
+
+
+def _short_number(digits: str) -> int:
+    """0 for what is far too long: int() itself refuses thousands of digits with a text of its own."""
+    return int(digits) if len(digits) < 6 else 0
 
 
 def signal_name(signum: int) -> str:
@@ -97,9 +105,10 @@ def human2bytes(text: str) -> int:
     """Inverse of `bytes2human`; the unit is required. ValueError otherwise."""
     text = text.strip()
     unit = text[-1:].upper()
-    if not unit or unit not in _SIZE_UNITS:
-        raise ValueError(f"{text!r} is not a size: a number and one of {' '.join(_SIZE_UNITS)} are needed")
-    return int(float(text[:-1]) * 1024 ** _SIZE_UNITS.index(unit))
+    try:
+        return int(float(text[:-1]) * 1024 ** _SIZE_UNITS.index(unit or "?"))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is not a size: a number and one of {' '.join(_SIZE_UNITS)} are needed") from None
 
 
 def parse_env_str(text: str) -> dict[str, str]:
@@ -122,19 +131,26 @@ def env_to_str(env: Mapping[str, str] | None) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((env or {}).items()))
 
 
-_DOLLAR_NAME = re.compile(r"\$([A-Z0-9_]+)|\$\{([A-Z0-9_]+)\}")
+_DOLLAR_NAME = re.compile(r"\$(\$?)([A-Z][A-Z0-9_]*)")
 
 
 def expand_dollars(value: str, environ: Mapping[str, str]) -> str:
     """Replace `$NAME` (upper-case letters, digits, underscore) from `environ`; undefined is empty; ends trimmed.
 
-    Source: the `[env]` sections of a configuration. `$$` is a literal dollar; `$(circus...)` is left alone.
+    Source: the `[env]` sections of a configuration. `$$NAME` stands for the text `$NAME`; every other dollar
+    (`$5`, `${NAME}`, `$name`, `$(circus...)`) stays as it is.
     """
 
     def replace(match: re.Match[str]) -> str:
-        return environ.get(match[1] or match[2] or "", "")
+        escape, name = match.groups()
+        return f"${name}" if escape else environ.get(name, "")
 
-    return "$".join(_DOLLAR_NAME.sub(replace, part) for part in value.split("$$")).strip()
+    return _DOLLAR_NAME.sub(replace, value).strip()
+
+
+def dollar_names(value: str) -> list[str]:
+    """The names `expand_dollars` would replace."""
+    return [name for escape, name in _DOLLAR_NAME.findall(value) if not escape]
 
 
 def split_words(text: str) -> list[str]:
@@ -147,11 +163,28 @@ def split_words(text: str) -> list[str]:
 
 def value_text(value: object) -> str:
     """How `get`, `options` and `globaloptions` print a value."""
-    if value is None:
-        return ""
-    if isinstance(value, dict):
-        return str(value)
-    return str(value)
+    return "" if value is None else str(value)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that `word` looks like a slip of: one letter wrong, one more for every eight. None if none."""
+    distance, name = min(((_distance(word, name), name) for name in known), default=(len(word), ""))
+    return name if 0 < distance <= 1 + len(word) // 8 else None
+
+
+def _distance(a: str, b: str) -> int:
+    """How many letters to insert, drop, change or swap with a neighbour to turn `a` into `b`."""
+    older: list[int] = []
+    previous: list[int] = []
+    current = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        older, previous, current = previous, current, [i]
+        for j, other in enumerate(b, 1):
+            best = min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and other == a[i - 2]:
+                best = min(best, older[j - 2] + 1)
+            current.append(best)
+    return current[-1]
 
 
 def resolve_name(name: str, silent: bool = False, reload: bool = False) -> object:
@@ -173,25 +206,30 @@ def _resolve(name: str, reload: bool) -> object:
     module_name, colon, path = name.partition(":")
     if not colon:
         module_name, _, path = name.rpartition(".")
-    parts = path.split(".") if path else []
-    if not module_name:
-        module_name, parts = name, []
+    module_name = module_name or name
+    parts = path.split(".") if path and module_name != name else []
     while True:
         try:
             module = importlib.import_module(module_name)
             break
-        except ImportError as exc:
+        except Exception as exc:  # whatever the module's own code raises means the same: there is nothing to call
             head, _, tail = module_name.rpartition(".")
-            missing_itself = isinstance(exc, ModuleNotFoundError) and module_name.startswith(exc.name or "\0")
-            if colon or not head or not missing_itself:
+            if colon or not head or not _is_missing(module_name, exc):
                 raise ImportStringError(f"cannot import {name!r}: {exc}") from exc
             module_name, parts = head, [tail, *parts]  # `tail` may be a class: `package.module.Class.method`
-    if reload:
-        importlib.reload(module)
     target: object = module
-    for part in parts:
-        try:
+    try:
+        if reload:
+            target = importlib.reload(module)
+        for part in parts:
+            if not hasattr(target, part) and target is module:
+                importlib.import_module(f"{module_name}.{part}")  # a submodule nobody imported yet
             target = getattr(target, part)
-        except AttributeError:
-            raise ImportStringError(f"cannot import {name!r}: {module_name!r} has no {part!r}") from None
+    except Exception as exc:  # see above
+        raise ImportStringError(f"cannot import {name!r}: {exc}") from exc
     return target
+
+
+def _is_missing(module_name: str, error: Exception) -> bool:
+    """Whether the module itself or one of its parents is not there, rather than something it imports."""
+    return isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")

@@ -16,12 +16,14 @@ from circus.options import (
     ARGS,
     BOOLEAN,
     ENV,
+    HOOK,
     INTEGER,
     NUMBER,
     OCTAL,
     OPTIONAL_TEXT,
     RLIMIT,
     SIGNAL,
+    STREAM_VALUE,
     TEXT,
     USER,
     WORDS,
@@ -101,26 +103,40 @@ class WatcherSpec(Spec):
     max_age_variance = Option(INTEGER, 30, MANAGE, "random part added to max_age", unit="s")
     priority = Option(INTEGER, 0, NOTHING, "bigger starts first")
     rlimits = Family("rlimit_", RLIMIT, RELOAD, "resource limit, soft and hard; empty: infinity")
-    stdout_stream = Family("stdout_stream.", OPTIONAL_TEXT, STREAM, "where standard output goes: class, filename, ...")
-    stderr_stream = Family("stderr_stream.", OPTIONAL_TEXT, STREAM, "where standard error goes: class, filename, ...")
-    hooks = Family("hooks.", TEXT, MANAGE, "dotted name of a function, optionally `, true` to ignore its failure")
+    stdout_stream = Family("stdout_stream.", STREAM_VALUE, STREAM, "where standard output goes: class, filename, ...")
+    stderr_stream = Family("stderr_stream.", STREAM_VALUE, STREAM, "where standard error goes: class, filename, ...")
+    hooks = Family("hooks.", HOOK, MANAGE, "dotted name of a function, optionally `, true` to ignore its failure")
     hooks_timeout = Option(NUMBER, 0, NOTHING, "time after which a hook counts as failed; 0: never", unit="s", listed=False)
     close_child_stdin = Option(BOOLEAN, True, RELOAD, "give the program /dev/null as standard input")
     close_child_stdout = Option(BOOLEAN, False, RELOAD, "send standard output to /dev/null")
     close_child_stderr = Option(BOOLEAN, False, RELOAD, "send standard error to /dev/null")
     virtualenv = Option(OPTIONAL_TEXT, None, RELOAD, "virtual environment whose programs and packages come first", listed=False)
     virtualenv_py_ver = Option(OPTIONAL_TEXT, None, RELOAD, "Python version of the virtualenv, X.Y", listed=False)
-    flapping_active = Option(BOOLEAN, True, MANAGE, "pause a process that dies again and again", name="flapping.active")
-    flapping_attempts = Option(
-        INTEGER, 2, MANAGE, "deaths within the window that count as flapping", name="flapping.attempts", aliases=("flapping_attempts",)
-    )
-    flapping_window = Option(
-        NUMBER, 1, MANAGE, "time in which deaths are counted", unit="s", name="flapping.window", aliases=("flapping_window",)
-    )
-    flapping_retry_in = Option(NUMBER, 7, MANAGE, "first pause", unit="s", name="flapping.retry_in", aliases=("retry_in",))
-    flapping_max_retry = Option(INTEGER, 5, MANAGE, "pauses in a row before giving up; -1: never", name="flapping.max_retry")
-    flapping_backoff = Option(NUMBER, 2, MANAGE, "each further pause is so many times longer", name="flapping.backoff")
-    flapping_max_retry_in = Option(NUMBER, 300, MANAGE, "longest pause", unit="s", name="flapping.max_retry_in")
+    flapping_active = Option(BOOLEAN, True, MANAGE, "pause a process that dies again and again", name="flapping.active", aliases=("flapping_active",))
+    flapping_attempts = Option(INTEGER, 2, MANAGE, "deaths within the window that count as flapping", name="flapping.attempts", aliases=("flapping_attempts",))
+    flapping_window = Option(NUMBER, 1, MANAGE, "time in which deaths are counted", unit="s", name="flapping.window", aliases=("flapping_window",))
+    flapping_retry_in = Option(NUMBER, 7, MANAGE, "first pause", unit="s", name="flapping.retry_in", aliases=("flapping_retry_in", "retry_in"))
+    flapping_max_retry = Option(INTEGER, 5, MANAGE, "pauses in a row before giving up; -1: never", name="flapping.max_retry", aliases=("flapping_max_retry",))
+    flapping_backoff = Option(NUMBER, 2, MANAGE, "each further pause is so many times longer", name="flapping.backoff", aliases=("flapping_backoff",))
+    flapping_max_retry_in = Option(NUMBER, 300, MANAGE, "longest pause", unit="s", name="flapping.max_retry_in", aliases=("flapping_max_retry_in",))
+
+
+class StreamSpec(Spec):
+    """What may follow `stdout_stream.` and `stderr_stream.`; a class of your own is given whatever else stands there."""
+
+    __slots__ = ()
+
+    stream_class = Option(OPTIONAL_TEXT, None, STREAM, "FileStream, WatchedFileStream, TimedRotatingFileStream, QueueStream, StdoutStream, FancyStdoutStream, or a dotted name; a filename alone means FileStream", name="class")
+    filename = Option(OPTIONAL_TEXT, None, STREAM, "file to append to; without one a temporary file is used")
+    max_bytes = Option(INTEGER, 0, STREAM, "size at which FileStream starts a new file; 0: never", unit="bytes")
+    backup_count = Option(INTEGER, 0, STREAM, "how many old files are kept")
+    time_format = Option(OPTIONAL_TEXT, None, STREAM, "time put before each line, in the words of strftime(3)")
+    rotate_when = Option(OPTIONAL_TEXT, None, STREAM, "when TimedRotatingFileStream starts a new file: S, M, H, D, MIDNIGHT, W0 to W6")
+    rotate_interval = Option(INTEGER, 1, STREAM, "how many of these make a turn")
+    utc = Option(BOOLEAN, False, STREAM, "turn by universal instead of local time")
+    color = Option(OPTIONAL_TEXT, None, STREAM, "colour of FancyStdoutStream: red, green, yellow, blue, magenta, cyan, white; else random")
+    maxsize = Option(INTEGER, 4096, STREAM, "how many pieces of output a QueueStream holds")
+    refresh_time = Option(NUMBER, 0, STREAM, "historic, has no effect", unit="s")
 
 
 class SocketSpec(Spec):

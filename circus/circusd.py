@@ -1,0 +1,230 @@
+"""The daemon: `circusd [options] CONFIG`.
+
+Exit codes: 0 normal end; 1 what the user can mend (no or bad configuration, a live pid file, an endpoint in use);
+2 wrong words on the command line.
+"""
+
+from __future__ import annotations
+
+import getopt
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from circus import __version__, config, logs
+from circus.posix.daemon import closerange as closerange
+from circus.posix.daemon import daemonize as daemonize
+from circus.posix.daemon import get_maxfd as get_maxfd
+from circus.posix.pidfile import Pidfile
+
+if TYPE_CHECKING:
+    from circus.config import Problem
+    from circus.spec import ConfigSpec
+
+logger = logging.getLogger("circus")
+
+# name, placeholder of its value (empty: none), manual line. getopt instead of argparse: a daemon keeps what it loads.
+FLAGS = (
+    ("log-level", "LEVEL", "critical, error, warning, info or debug (info)"),
+    ("log-output", "FILE", "log file, - for standard error, or syslog://HOST:PORT?FACILITY (-)"),
+    ("logger-config", "FILE", "logging configuration (.ini, .json, .yaml), or default"),
+    ("daemon", "", "go on in the background"),
+    ("pidfile", "FILE", "write the process id there; one daemon at a time can hold it"),
+    ("check", "", "say what is wrong with the configuration and end: 0 if it can be used"),
+    ("show", "", "with --check: the final value of every option and where it came from"),
+    ("version", "", "print the version and end"),
+    ("help", "", "print this text and end"),
+)
+
+# Flags that win over a key of `[circus]`.
+_OPTION_OF = {
+    "log-level": "loglevel",
+    "log-output": "logoutput",
+    "logger-config": "loggerconfig",
+    "pidfile": "pidfile",
+}
+
+
+class Usage(Exception):
+    """Wrong words on the command line."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run circusd with the words of a command line (`sys.argv` if None); returns the exit code."""
+    try:
+        flags, path = parse(sys.argv[1:] if args is None else args)
+    except Usage as exc:
+        return _fail(f"{exc}\nTry: circusd --help", code=2)
+    if "help" in flags:
+        print(usage())
+    elif "version" in flags:
+        print(__version__)
+    elif path is None:
+        print(usage())
+        return _fail("no configuration file is given")
+    elif "check" in flags or "show" in flags:
+        return check(path, "show" in flags)
+    else:
+        return serve(os.path.abspath(path), flags)
+    return 0
+
+
+def parse(args: Sequence[str]) -> tuple[dict[str, str], str | None]:
+    """Flags by name and the configuration file. Raises Usage."""
+    try:
+        pairs, words = getopt.gnu_getopt(list(args), "h", [name + ("=" if value else "") for name, value, _ in FLAGS])
+    except getopt.GetoptError as exc:
+        raise Usage(str(exc)) from None
+    flags = {"help" if name == "-h" else name.removeprefix("--"): value for name, value in pairs}
+    if len(words) > 1:
+        raise Usage(f"unrecognized arguments: {' '.join(words[1:])}")
+    level = flags.get("log-level", "info")
+    if level not in logs.LOG_LEVELS and level not in map(str.upper, logs.LOG_LEVELS):
+        raise Usage(f"--log-level {level!r} is not one of {', '.join(logs.LOG_LEVELS)}")
+    return flags, words[0] if words else None
+
+
+def usage() -> str:
+    lines = [f"  {f'--{name} {value}':22} {text}" for name, value, text in FLAGS]
+    return "\n".join(("usage: circusd [options] CONFIG", "", "Starts, watches and stops programs.", "", *lines))
+
+
+# ---- the configuration -------------------------------------------------------------------------------------------
+
+
+def check(path: str, show: bool) -> int:
+    """Print all problems of a configuration; 1 if it cannot be used or a watcher of it is left out."""
+    spec, problems = config.read(path, os.environ)
+    if show:
+        from circus.config_show import show as show_lines
+
+        for line in show_lines(path, os.environ):
+            print(line.encode(errors="backslashreplace").decode())
+    _print(problems)
+    if any(problem.fatal or problem.skips for problem in problems):
+        return 1
+    print(f"{path}: good, with {len(spec.watchers)} watcher{'' if len(spec.watchers) == 1 else 's'}")
+    return 0
+
+
+def _print(problems: list[Problem]) -> None:
+    for problem in problems:
+        weight = "error" if problem.fatal or problem.skips else "warning"
+        print(f"{weight}: {problem}", file=sys.stderr)
+
+
+def _with_flags(spec: ConfigSpec, flags: dict[str, str]) -> ConfigSpec:
+    spec.circus = spec.circus.replace(**{_OPTION_OF[name]: flags[name] for name in flags if name in _OPTION_OF})
+    return spec
+
+
+def _is_usable(problems: list[Problem]) -> bool:
+    return not any(problem.fatal for problem in problems)
+
+
+def _log_problems(problems: list[Problem]) -> None:
+    for problem in problems:
+        logger.log(logging.ERROR if problem.fatal or problem.skips else logging.WARNING, "%s", problem)
+
+
+# ---- the daemon --------------------------------------------------------------------------------------------------
+
+
+def serve(path: str, flags: dict[str, str]) -> int:
+    """Read the configuration, go into the background if wanted, and run until the end."""
+    spec, problems = config.read(path, os.environ)
+    if not _is_usable(problems):
+        _print(problems)
+        return 1
+    spec = _with_flags(spec, flags)
+    if "daemon" in flags:
+        _print(problems)
+        try:
+            _rehearse(spec)
+            daemonize()  # after the last thing the user must see, before anything is opened
+        except (OSError, RuntimeError, ValueError) as exc:
+            return _fail(_reason(exc))
+    pidfile = Pidfile(spec.circus.pidfile) if spec.circus.pidfile else None
+    try:
+        _prepare(spec)
+        if pidfile:
+            pidfile.create(os.getpid())
+    except (OSError, RuntimeError, ValueError) as exc:
+        return _fail(_reason(exc), spec)
+    _log_problems(problems)
+    try:
+        _run(spec, path, flags)
+    except OSError as exc:
+        return _fail(_reason(exc), spec)
+    finally:
+        if pidfile:
+            pidfile.unlink()
+    return 0
+
+
+def _rehearse(spec: ConfigSpec) -> None:
+    """Raise what would go wrong at once in the background, where nobody reads it."""
+    if spec.circus.pidfile and (pid := Pidfile(spec.circus.pidfile).validate()):
+        raise RuntimeError(f"pid file '{spec.circus.pidfile}' is stale, current pid {pid}")
+    if not spec.circus.loggerconfig:
+        _configure_logging(spec)
+        logs.release()
+
+
+def _prepare(spec: ConfigSpec) -> None:
+    if spec.circus.umask is not None:
+        os.umask(spec.circus.umask)
+    _configure_logging(spec)
+    if spec.circus.debug_gc:
+        import gc
+
+        gc.set_debug(gc.DEBUG_STATS | gc.DEBUG_COLLECTABLE | gc.DEBUG_UNCOLLECTABLE)
+
+
+def _configure_logging(spec: ConfigSpec) -> None:
+    circus = spec.circus
+    logs.configure_logger(logger, circus.loglevel or "info", circus.logoutput or "-", circus.loggerconfig)
+
+
+def _run(spec: ConfigSpec, path: str, flags: dict[str, str]) -> None:
+    """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
+    from circus.arbiter import Arbiter  # here, so that --check needs neither zmq nor threads
+
+    while Arbiter.from_spec(spec, config_file=path).run():
+        spec = _read_again(spec, path, flags)
+
+
+def _read_again(spec: ConfigSpec, path: str, flags: dict[str, str]) -> ConfigSpec:
+    """The configuration as it is now; the old one if the new one cannot be used."""
+    fresh, problems = config.read(path, os.environ)
+    _log_problems(problems)
+    if not _is_usable(problems):
+        logger.error("%s cannot be used, going on with what it said before", path)
+        return spec
+    fresh = _with_flags(fresh, flags)
+    try:
+        _prepare(fresh)
+    except (OSError, ValueError) as exc:
+        logger.error("logging goes on as before: %s", _reason(exc))
+    return fresh
+
+
+def _reason(error: Exception) -> str:
+    """An error's text without the number: `No such file or directory: /x/y`."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
+
+
+def _fail(text: str, spec: ConfigSpec | None = None, code: int = 1) -> int:
+    """Say why circusd ends, on the terminal and, if that is another place, in the log."""
+    print(f"circusd: error: {text}", file=sys.stderr)
+    if spec is not None and (spec.circus.logoutput or "-") != "-":
+        logger.error("%s", text)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

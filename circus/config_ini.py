@@ -1,0 +1,185 @@
+"""The syntax of a configuration file: text to sections and entries that remember their file and line.
+
+Written by hand because `configparser` forgets line numbers, stops at the first error and reads inline comments
+and repeated keys another way. There is no interpolation: `%` is an ordinary letter, and so is `$` here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+DEFAULT = "DEFAULT"
+
+_HEADER = re.compile(r"\[(.+)\]")
+_COMMENT_AFTER_HEADER = re.compile(r"(?<=\])\s+[;#].*")
+_ENTRY = re.compile(r"([^=:]+)[=:](.*)", re.DOTALL)
+
+
+class Problem:
+    """Something to mend in a configuration.
+
+    `fatal`: it cannot be used as a whole. `skips`: only this section is left out. Neither: it works, but perhaps
+    not as meant. `line` is 0 when no line is to blame, `file` empty until the problem is located.
+    """
+
+    __slots__ = ("fatal", "file", "key", "line", "section", "skips", "text")
+
+    def __init__(
+        self,
+        file: str,
+        line: int,
+        section: str,
+        key: str,
+        text: str,
+        fatal: bool = True,
+        skips: bool = False,
+    ) -> None:
+        self.file = file
+        self.line = line
+        self.section = section
+        self.key = key
+        self.text = text
+        self.fatal = fatal
+        self.skips = skips
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        names = " ".join(filter(None, (self.section and f"[{self.section}]", self.key)))
+        return ": ".join(filter(None, (place, names, self.text)))
+
+    def __repr__(self) -> str:
+        severity = "fatal" if self.fatal else "skips" if self.skips else "warning"
+        return f"<Problem {severity} {self}>"
+
+
+class Entry:
+    """One `key = value`, with the place it was read from."""
+
+    __slots__ = ("file", "key", "line", "value")
+
+    def __init__(self, key: str, value: str, file: str, line: int) -> None:
+        self.key = key
+        self.value = value
+        self.file = file
+        self.line = line
+
+
+class Section:
+    """A section: its own entries, in order; the first definition of a key stays."""
+
+    __slots__ = ("entries", "file", "line", "name")
+
+    def __init__(self, name: str, file: str, line: int) -> None:
+        self.name = name
+        self.file = file
+        self.line = line
+        self.entries: dict[str, Entry] = {}
+
+
+class Document:
+    """Everything that one or more files say. `parse` them in the order of precedence: the first one wins."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.sections: dict[str, Section] = {}
+        self.defaults = Section(DEFAULT, "", 0)
+        self.problems: list[Problem] = []
+
+    def entries(self, section: str) -> dict[str, Entry]:
+        """The entries of a section on top of those of `[DEFAULT]`; nothing if there is no such section."""
+        if section not in self.sections:
+            return {}
+        return {**self.defaults.entries, **self.sections[section].entries}
+
+    def get(self, section: str, key: str) -> str | None:
+        entry = self.entries(section).get(key)
+        return entry.value if entry else None
+
+    def locate(self, problem: Problem) -> Problem:
+        """Fill in file and line of a problem that only knows its section and key."""
+        if problem.file:
+            return problem
+        folded = {name.lower(): name for name in self.sections}  # names of sockets are lower-cased in specs
+        section = problem.section if problem.section in self.sections else folded.get(problem.section.lower(), "")
+        place = self.entries(section).get(problem.key) or self.sections.get(section)
+        if place:
+            problem.file, problem.line = place.file, place.line
+        return problem
+
+    def parse(self, text: str, file: str) -> None:
+        """Add what `text`, the content of `file`, says. Faults go to `problems`."""
+        section: Section | None = None
+        entry: Entry | None = None  # the one an indented line continues
+        for number, line in _lines(text):
+            if "\0" in line:  # no system call takes one, so nothing a configuration names can hold it
+                self._fault(file, number, section.name if section else "", "the line holds a NUL byte")
+            elif line[0].isspace() and section and entry:
+                self._continue(section, entry, line.strip(), number)
+            elif line[0] == "[":
+                section, entry = self._section(line, file, number), None
+            else:
+                section = section or self._no_section(file, number)
+                entry = self._entry(section, line.strip(), file, number)
+
+    def _fault(self, file: str, line: int, section: str, text: str, key: str = "", fatal: bool = True) -> None:
+        self.problems.append(Problem(file, line, section, key, text, fatal))
+
+    def _no_section(self, file: str, number: int) -> Section:
+        """A place for entries that belong nowhere, so that the rest of the file is looked at too."""
+        self._fault(file, number, "", "stands before any section; a line like [circus] must come first")
+        return Section("", file, number)
+
+    def _section(self, line: str, file: str, number: int) -> Section:
+        match = _HEADER.match(_COMMENT_AFTER_HEADER.sub("", line))
+        if not match:
+            self._fault(file, number, "", f"{line.strip()!r} is not a section; write [NAME]")
+            return Section("", file, number)
+        name = match[1]
+        if name == DEFAULT:
+            return self.defaults
+        return self.sections.setdefault(name, Section(name, file, number))
+
+    def _entry(self, section: Section, line: str, file: str, number: int) -> Entry:
+        """The entry a line defines. One that is broken or comes too late is returned too, but kept nowhere."""
+        match = _ENTRY.match(line)
+        if not match:
+            self._fault(file, number, section.name, f"{line!r} is not of the form `key = value`")
+            return Entry("", "", file, number)
+        entry = Entry(match[1].rstrip(), _value(match[2]), file, number)
+        first = section.entries.setdefault(entry.key, entry)
+        if first is not entry and first.value != entry.value:
+            where = f"{first.file}:{first.line}"
+            self._fault(file, number, section.name, f"has no effect: {where} sets it first", entry.key, False)
+        if entry.value.startswith(";"):
+            text = "the value starts with `;`: a comment needs a value and a blank before it"
+            self._fault(file, number, section.name, text, entry.key, False)
+        return entry
+
+    def _continue(self, section: Section, entry: Entry, line: str, number: int) -> None:
+        entry.value = f"{entry.value}\n{line}"
+        if line[0] in "#;[":
+            text = f"{line!r} is indented, so it is part of this value; comments and sections start in column 1"
+            self._fault(entry.file, number, section.name, text, entry.key, False)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines that say something: neither blank nor `#`, `;` or `rem` comments, which start in column 1."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() and line[0] not in "#;" and not _is_remark(line):
+            yield number, line
+
+
+def _is_remark(line: str) -> bool:
+    return line[0] in "rR" and line.split(None, 1)[0].lower() == "rem"
+
+
+def _value(text: str) -> str:
+    """A value without the comment after it: at its first `;`, if a blank stands before."""
+    text = text.lstrip()
+    at = text.find(";")
+    if at > 0 and text[at - 1].isspace():
+        text = text[:at]
+    text = text.strip()
+    return "" if text == '""' else text
