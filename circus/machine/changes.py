@@ -1,0 +1,72 @@
+"""What to do so that the watchers are as a file says: old specs and new specs to an ordered plan. Pure.
+
+What runs is compared, not what an older file said: options changed since by `set` or `incr` go back to the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from circus.options import Effect
+from circus.spec import CircusSpec, WatcherSpec
+
+
+class Kind(Enum):
+    REMOVE = "is not wanted any more"
+    ADJUST = "goes on with other settings"
+    RECREATE = "is stopped and started with other settings"
+    ADD = "is new"
+
+
+class Change(NamedTuple):
+    """One step. `options` are the names, as written in files, that differ."""
+
+    kind: Kind
+    name: str
+    spec: WatcherSpec | None
+    options: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        what = f" ({', '.join(sorted(self.options))})" if self.options else ""
+        return f"{self.name} {self.kind.value}{what}"
+
+
+def plan(current: Iterable[WatcherSpec], wanted: Iterable[WatcherSpec]) -> list[Change]:
+    """Steps in the order to take them: what goes, what changes, what comes, each by priority, bigger first.
+
+    Watchers are the same if their names are, ignoring case. A watcher that does not differ is not in the plan.
+    """
+    old = {spec.name.lower(): spec for spec in current}
+    new = {spec.name.lower(): spec for spec in wanted}
+    gone = [Change(Kind.REMOVE, spec.name, None) for key, spec in _by_priority(old) if key not in new]
+    kept = [_change(old[key], spec) for key, spec in _by_priority(new) if key in old]
+    come = [Change(Kind.ADD, spec.name, spec) for key, spec in _by_priority(new) if key not in old]
+    return gone + [change for change in kept if change is not None] + come
+
+
+def _by_priority(specs: dict[str, WatcherSpec]) -> list[tuple[str, WatcherSpec]]:
+    return sorted(specs.items(), key=lambda item: -item[1].priority)
+
+
+def _change(old: WatcherSpec, new: WatcherSpec) -> Change | None:
+    options = old.diff(new)
+    if not options:
+        return None
+    kind = Kind.RECREATE if any(map(_needs_new_processes, options)) else Kind.ADJUST
+    return Change(kind, old.name, new, frozenset(options))
+
+
+def _needs_new_processes(name: str) -> bool:
+    option = WatcherSpec.lookup(name)
+    return option is not None and option.effect in (Effect.RELOAD, Effect.FIXED, Effect.STREAM)
+
+
+# These take effect in a running daemon; any other change of `[circus]` needs all of it to be started anew.
+ADJUSTABLE = frozenset(("check_delay", "warmup_delay"))
+
+
+def needs_restart(old: CircusSpec, new: CircusSpec) -> set[str]:
+    """Names of `[circus]` options that differ and cannot change while running."""
+    return old.diff(new) - ADJUSTABLE - {"include", "include_dir"}
