@@ -33,6 +33,9 @@ class Change(NamedTuple):
         return f"{self.name} {self.kind.value}{what}"
 
 
+_NEW_PROCESSES = (Effect.RELOAD, Effect.STREAM, Effect.FIXED)
+
+
 def plan(current: Iterable[WatcherSpec], wanted: Iterable[WatcherSpec]) -> list[Change]:
     """Steps in the order to take them: what goes, what changes, what comes, each by priority, bigger first.
 
@@ -54,13 +57,8 @@ def _change(old: WatcherSpec, new: WatcherSpec) -> Change | None:
     options = old.diff(new)
     if not options:
         return None
-    kind = Kind.RECREATE if any(map(_needs_new_processes, options)) else Kind.ADJUST
-    return Change(kind, old.name, new, frozenset(options))
-
-
-def _needs_new_processes(name: str) -> bool:
-    option = WatcherSpec.lookup(name)
-    return option is not None and option.effect in (Effect.RELOAD, Effect.FIXED, Effect.STREAM)
+    costly = any(o.name in options and o.effect in _NEW_PROCESSES for o in WatcherSpec.options())
+    return Change(Kind.RECREATE if costly else Kind.ADJUST, old.name, new, frozenset(options))
 
 
 # These take effect in a running daemon; any other change of `[circus]` needs all of it to be started anew.
