@@ -17,7 +17,7 @@ from circus.posix.launch import Child, Launch
 from circus.posix.spawn import spawn
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
-NOBODY = 65534
+NOBODY = 65534 if os.geteuid() != 65534 else 65533  # a user that we are not
 AS_ROOT = os.geteuid() == 0
 
 # The ways of starting a program (see circus.posix.spawn), by what has to be asked for so that each is taken.

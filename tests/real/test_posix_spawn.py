@@ -307,7 +307,7 @@ def test_many_supplementary_groups_are_taken_on_or_refused_by_the_system(number:
         assert set(output_of(launch).split()) == {str(NOBODY), *map(str, range(1, number + 1))}
     else:
         error = failure(launch)
-        assert (error.stage, error.errno) == ("user", errno.EINVAL if AS_ROOT else errno.EPERM)
+        assert error.stage == "user" and error.errno in (errno.EINVAL, errno.EPERM)
 
 
 def test_program_that_only_another_user_may_run_fails_exactly_behind_a_limit() -> None:
