@@ -80,6 +80,7 @@ class Arbiter:
         self.sockets: Mapping[str, Any] = {}
         self.socket_event = False
         self.config_file: str | None = None
+        self.circus_spec = CircusSpec()
         self.context = context
         self.loop: Any = loop
         self.ctrl = Controller(endpoint, multicast_endpoint, context, loop, self, check_delay)
@@ -94,7 +95,7 @@ class Arbiter:
         self._restarting = False
         self._watchers: dict[int, Watcher] = {}
         for watcher in watchers:
-            self._admit(watcher)
+            self.admit(watcher)
 
     @classmethod
     def from_spec(cls, spec: ConfigSpec, config_file: str | None = None) -> Arbiter:
@@ -107,6 +108,7 @@ class Arbiter:
         known["proc_name"] = known["proc_name"] or "circusd"
         arbiter = cls(watchers, known.pop("endpoint"), known.pop("pubsub_endpoint"), **known)
         arbiter.config_file = config_file
+        arbiter.circus_spec = options
         return arbiter
 
     @classmethod
@@ -244,7 +246,8 @@ class Arbiter:
 
     # ---- watchers ----------------------------------------------------------------------------------------------
 
-    def _admit(self, watcher: Watcher, announce: bool = False) -> None:
+    def admit(self, watcher: Watcher, announce: bool = False) -> None:
+        """Take in a watcher that was built elsewhere; it is not started."""
         machine = self.machine.add(watcher.spec, announce)
         watcher.machine = machine
         watcher.initialize(None, self.sockets, self)
@@ -300,7 +303,7 @@ class Arbiter:
         if not name:
             raise ValueError("a watcher needs a name")
         watcher = Watcher(name, cmd, **options)
-        self._within(lambda: self._admit(watcher, announce=True))
+        self._within(lambda: self.admit(watcher, announce=True))
         return watcher
 
     def rm_watcher(self, name: str, nostop: bool = False) -> Future[Any]:
@@ -410,6 +413,10 @@ class Arbiter:
         if self.prereload_fn is not None:
             self.prereload_fn(self)
         return self.ask("reload", None, graceful=graceful, sequential=sequential)
+
+    def reload_from_config(self, config_file: str | None = None, inside_circusd: bool = False) -> Future[Any]:
+        """Make the watchers be as a file says, touching only what differs. MessageError with all its problems."""
+        return self.ask("reloadconfig", path=config_file)
 
     def _emergency_stop(self) -> Future[Any]:
         """Stop with a graceful timeout of 0."""

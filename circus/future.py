@@ -6,18 +6,26 @@ more time and memory than the forty lines below.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
+
+logger = logging.getLogger("circus")
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
 class Future(Generic[T]):
-    """Same names and meaning as `concurrent.futures.Future`, without cancelling."""
+    """Same names and meaning as `concurrent.futures.Future`, without cancelling.
 
-    def __init__(self) -> None:
+    `guard` is called before a thread goes to sleep in `result` or `exception`; it raises RuntimeError where the
+    thread would wait for itself.
+    """
+
+    def __init__(self, guard: Callable[[], object] | None = None) -> None:
+        self._guard = guard
         self._lock = threading.Lock()
         self._event: threading.Event | None = None
         self._done = False
@@ -43,7 +51,10 @@ class Future(Generic[T]):
             if self._event is not None:
                 self._event.set()
         for callback in callbacks:  # outside the lock: a callback may look at this future
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # somebody else's code; the other callbacks, and who settled us, must not suffer
+                logger.exception("error in a callback of a future")
 
     def add_done_callback(self, callback: Callable[[Future[T]], object]) -> None:
         """Called once, in the thread that settles the future; at once if it is settled."""
@@ -55,7 +66,7 @@ class Future(Generic[T]):
 
     def then(self, change: Callable[[T], U]) -> Future[U]:
         """A future of what `change` makes of the value; errors are handed on."""
-        later: Future[U] = Future()
+        later: Future[U] = Future(self._guard)
 
         def settle(done: Future[T]) -> None:
             try:
@@ -67,7 +78,7 @@ class Future(Generic[T]):
         return later
 
     def result(self, timeout: float | None = None) -> T:
-        """The value, or what was raised; TimeoutError after `timeout` seconds."""
+        """The value, or what was raised. TimeoutError after `timeout` seconds, RuntimeError if it cannot come."""
         self._wait(timeout)
         if self._error is not None:
             raise self._error
@@ -79,6 +90,8 @@ class Future(Generic[T]):
         return self._error
 
     def _wait(self, timeout: float | None) -> None:
+        if not self._done and self._guard is not None:
+            self._guard()
         with self._lock:
             if self._done:
                 return
@@ -94,7 +107,8 @@ class Future(Generic[T]):
         waiter = loop.create_future()
 
         def settle(_: Future[T]) -> None:
-            loop.call_soon_threadsafe(lambda: None if waiter.done() else waiter.set_result(None))
+            if not loop.is_closed():  # else nobody awaits this any more
+                loop.call_soon_threadsafe(lambda: None if waiter.done() else waiter.set_result(None))
 
         self.add_done_callback(settle)
         yield from waiter.__await__()
@@ -111,3 +125,29 @@ def failed(error: BaseException) -> Future[Any]:
     future: Future[Any] = Future()
     future.set_exception(error)
     return future
+
+
+def gather(futures: list[Future[Any]]) -> Future[list[Any]]:
+    """All values in order, or the first error, once every one of them is settled."""
+    all_done: Future[list[Any]] = Future()
+    left = len(futures)
+
+    def settle(_: Future[Any] | None) -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            _finish(all_done, futures)
+
+    for future in futures:
+        future.add_done_callback(settle)
+    if not futures:
+        settle(None)
+    return all_done
+
+
+def _finish(all_done: Future[list[Any]], futures: list[Future[Any]]) -> None:
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        all_done.set_exception(errors[0])
+    else:
+        all_done.set_result([future.result() for future in futures])

@@ -15,6 +15,7 @@ from circus.exc import MessageError
 from circus.future import Future, finished
 from circus.machine.arbiter import Arbiter as Machine
 from circus.options import Effect
+from circus.reconfigure import reload_config
 from circus.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -158,8 +159,11 @@ class Wishes:
         self._machine.quit(time.monotonic(), ticket)
         return future
 
-    def reloadconfig(self, watchers: list[Watcher]) -> Future[Any]:
-        raise MessageError("reloadconfig is not available in this version; use restart, which reads the file again")
+    def reloadconfig(self, watchers: list[Watcher], path: str | None = None) -> Future[Any]:
+        path = path or self._arbiter.config_file
+        if path is None:
+            raise MessageError("this arbiter was not started from a configuration file")
+        return reload_config(self._arbiter, path)
 
 
 def _key(watcher: Watcher) -> int:
