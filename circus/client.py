@@ -216,21 +216,24 @@ def connect(
     """Connect a socket, through a tunnel if asked. Raises `CallError` when `endpoint` is not one."""
     if "[" in endpoint:  # tcp://[::1]:5555
         socket.setsockopt(zmq.IPV6, 1)
+    if ssh_server:
+        _tunnel(socket, endpoint, ssh_server, ssh_keyfile)
+        return
     try:
-        if ssh_server:
-            _tunnel()(socket, endpoint, ssh_server, keyfile=ssh_keyfile)
-        else:
-            socket.connect(endpoint)
+        socket.connect(endpoint)
     except zmq.ZMQError as exc:
         raise CallError(f"{endpoint!r} is not usable as an endpoint such as tcp://127.0.0.1:5555: {exc}") from exc
 
 
-def _tunnel() -> Any:
+def _tunnel(socket: zmq.Socket[Any], endpoint: str, server: str, keyfile: str | None) -> None:
     try:
         from zmq.ssh import tunnel_connection
+
+        tunnel_connection(socket, endpoint, server, keyfile=keyfile)
     except ImportError as exc:
-        raise CallError(f"ssh needs pyzmq's zmq.ssh, and that pexpect or paramiko: {exc}") from exc
-    return tunnel_connection
+        raise CallError(f"ssh needs pyzmq's zmq.ssh, and that the package pexpect: {exc}") from exc
+    except Exception as exc:  # whatever ssh and pexpect come up with
+        raise CallError(f"no ssh tunnel through {server}: {exc}") from exc
 
 
 def _dealer(context: Any) -> Any:

@@ -11,7 +11,7 @@ from circus.circusctl import GLOBAL_FLAGS, known_words
 from circus.commands import get_commands
 from circus.commands.base import Command
 from circus.commands.manual import summary
-from circus.commands.words import signal_names
+from circus.commands.words import places, signal_names
 
 # Sorts of words, as the kinds of properties are called, that can be completed.
 _COMPLETED = ("global", "keys", "match", "object", "pid", "signal", "watcher")
@@ -74,7 +74,8 @@ _circusctl() {
         (( index >= ${#sort[@]} )) && [[ $places == *'*' ]] && word=${sort[${#sort[@]}-1]}
         # Of the pairs after `set NAME` only the first of each is the name of an option.
         if [[ $word != 'object*' ]] || (( ${#plain[@]} % 2 )); then
-            candidates=$(_circusctl_words "${word%\*}" "${plain[0]}")
+            word=${word%\*}
+            candidates=$(for sort in ${word//|/ }; do _circusctl_words "$sort" "${plain[0]}"; done)
         fi
     fi
     local before=
@@ -92,7 +93,7 @@ complete -F _circusctl circusctl
 
 ZSH = r"""#compdef circusctl
 # zsh completion of circusctl, made by: circusctl --completion zsh
-# Put it into a directory of $fpath, under the name _circusctl.
+# Put it into a directory of $fpath, under the name _circusctl, or source it after compinit.
 
 _circusctl_words() {  # sort of word, name of the watcher
     local -a found
@@ -144,11 +145,15 @@ _circusctl() {
         elif [[ $sorts[-1] == *\* ]]; then sort=$sorts[-1]
         else return 1; fi
         [[ $sort == object\* ]] && (( $#plain % 2 == 0 )) && return 1
-        _circusctl_words ${sort%\*} $plain[1]
+        for word in ${(s:|:)sort%\*}; do _circusctl_words $word $plain[1]; done
     fi
 }
 
-_circusctl "$@"
+if [[ $funcstack[1] == _circusctl ]]; then
+    _circusctl "$@"  # autoloaded: this is the first completion
+else
+    compdef _circusctl circusctl
+fi
 """
 
 FISH = r"""# fish completion of circusctl, made by: circusctl --completion fish
@@ -225,6 +230,10 @@ end
 function __circusctl_next
     set -l line (__circusctl_line)
     test -n "$line[1]"; or return
+    if test "$line[1]" = help
+        string split ' ' '@NAMES@'
+        return
+    end
     set -l places (__circusctl_places $line[1] | string split ' ')
     set -l index (count $line)
     if test $index -gt (count $places)
@@ -235,7 +244,9 @@ function __circusctl_next
     if test "$sort" = 'object*' -a (math (count $line) % 2) -eq 1
         return
     end
-    __circusctl_words (string replace '*' '' -- $sort) $line[2]
+    for one in (string replace '*' '' -- $sort | string split '|')
+        __circusctl_words $one $line[2]
+    end
 end
 
 complete -c circusctl -f
@@ -297,8 +308,11 @@ def _sort(kind: str) -> str:
 
 
 def _places(command: Command) -> str:
-    """`watcher pid signal`; `-` for what cannot be completed, a star after what may be repeated."""
-    return " ".join((_sort(p.kind.name) or "-") + ("*" if p.rest else "") for p in command.takes if p.word)
+    """`watcher pid|signal signal`; `-` for what cannot be completed, a star after what may be repeated."""
+    return " ".join(
+        "|".join(_sort(p.kind.name) or "-" for p in fitting) + ("*" if fitting[0].rest else "")
+        for fitting in places(command)
+    )
 
 
 def _quoted(text: str) -> str:
@@ -324,7 +338,7 @@ def _zsh_summaries() -> list[str]:
 
 
 def _fish_cases(command: Command) -> str:
-    lines = [f"        case {command.name}", f"            echo {_places(command) or '-'}"]
+    lines = [f"        case {command.name}", f"            echo '{_places(command) or '-'}'"]
     return "\n".join(lines)
 
 

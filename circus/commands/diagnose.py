@@ -87,8 +87,11 @@ def diagnose(endpoint: str, patience: float = 0.4) -> Finding:
     if scheme == "tcp":
         host, _, port = rest.rpartition(":")
         try:
+            # The port is checked first: the resolver would take it modulo 65536.
+            if not 0 < int(port) < 65536:
+                raise ValueError(f"{port} is no port")
             found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-        except (OSError, ValueError, OverflowError) as exc:
+        except (OSError, ValueError) as exc:
             return Finding(FAIL, f"{endpoint} leads nowhere ({exc}); {_CONTROL}")
         family, _, _, _, address = found[0]
         return _look(endpoint, family, address, patience)
@@ -137,7 +140,8 @@ def _owner(path: str) -> str:
     from circus.commands.peers import user_name
 
     user = user_name(status.st_uid)
-    return f"it belongs to {user} (mode {stat.S_IMODE(status.st_mode):04o}); run circusctl as {user}, or as root"
+    who = f"{user}, or as root" if status.st_uid else "root"
+    return f"it belongs to {user} (mode {stat.S_IMODE(status.st_mode):04o}); run circusctl as {who}"
 
 
 def _greeting(sock: socket.socket, patience: float) -> tuple[bytes, bool]:

@@ -19,7 +19,7 @@ class _Loose(Kind[Any]):
 class _Signal(_Loose):
     def check(self, key: str, value: object) -> Any:
         try:
-            return super().parse(value)  # type: ignore[arg-type]  # anything goes: it raises ValueError
+            return convert.to_signum(value)
         except ValueError as exc:
             raise MessageError(str(exc)) from None
 

@@ -41,8 +41,8 @@ class Peer:
         """Advice if the process is another user's, who will not obey us."""
         if self.uid is None or os.geteuid() in (0, self.uid):
             return ""
-        user = user_name(self.uid)
-        return f"it belongs to {user}, and obeys only that user and root: run circusctl as one of them"
+        who = f"{user_name(self.uid)} and root: run circusctl as one of them" if self.uid else "root: run circusctl so"
+        return f"it obeys only {who}"
 
 
 def find_peer(sock: socket.socket) -> Peer:

@@ -57,7 +57,7 @@ def section(command: Command) -> str:
 
 
 def _example(command: Command) -> dict[str, Any]:
-    values: dict[str, Any] = {"keys": ["numprocesses"], "object": {"numprocesses": 3}, "signal": "HUP", "watcher": "web"}
+    values: dict[str, Any] = {"keys": ["max_age"], "object": {"max_age": 3600}, "signal": "HUP", "watcher": "web"}
     required = {p.name: values.get(p.kind.name, f"<{p.name}>") for p in command.takes if p.required}
     return {"command": command.name, "properties": required}
 

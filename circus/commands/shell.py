@@ -12,7 +12,7 @@ from circus.client import CircusClient
 from circus.commands import command_names, get_command, get_commands
 from circus.commands.base import Command, Property
 from circus.commands.console import Console, say
-from circus.commands.words import signal_names, split
+from circus.commands.words import places, signal_names, split
 from circus.exc import CallError
 
 try:
@@ -85,9 +85,11 @@ class Shell(cmd.Cmd):
 
     def completedefault(self, text: str, line: str, begidx: int, endidx: int) -> list[str]:
         try:
-            return [word + " " for word in self.candidates(text, line, begidx, endidx) if word.startswith(text)]
+            found = self.candidates(text, line, begidx, endidx)
         except Exception:
             return []
+        start = text.lstrip("'\"")
+        return [shlex.quote(word) + " " for word in found if word.startswith(start)]
 
     def candidates(self, text: str, line: str, begidx: int, endidx: int) -> list[str]:
         words = shlex.split(line[:begidx])
@@ -104,8 +106,7 @@ class Shell(cmd.Cmd):
             from circus.commands.matching import METHODS
 
             return list(METHODS)
-        place = _place(command, len(plain))
-        return [shlex.quote(word) for word in self.values(place, plain)] if place else []
+        return [word for place in _places(command, len(plain)) for word in self.values(place, plain)]
 
     def values(self, place: Property, before: list[str]) -> list[str]:
         """Words that may stand at a place of a command, of which `before` is already there."""
@@ -136,11 +137,11 @@ class Shell(cmd.Cmd):
         return [str(word) for word in reply.get(key, ())]
 
 
-def _place(command: Command, index: int) -> Property | None:
-    places = [p for p in command.takes if p.word]
-    if index < len(places):
-        return places[index]
-    return places[-1] if places and places[-1].rest else None
+def _places(command: Command, index: int) -> list[Property]:
+    all_places = places(command)
+    if index < len(all_places):
+        return all_places[index]
+    return all_places[-1] if all_places and all_places[-1][0].rest else []
 
 
 def run_shell(console: Console, version: str) -> int:

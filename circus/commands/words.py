@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import Command
+from circus.commands.base import Command, Property
 
 if TYPE_CHECKING:
     import argparse
@@ -85,6 +85,19 @@ def command_parser(command: Command) -> argparse.ArgumentParser:
             metavar = flag(name, default).split()[1]
             parser.add_argument(*names, default=default, dest=name, metavar=metavar, help=text)
     return parser
+
+
+def places(command: Command) -> list[list[Property]]:
+    """What may stand at each place of the command: one before a required word may be left out, so that either fits."""
+    words = [p for p in command.takes if p.word]
+    return [_fitting(words[index:]) for index in range(len(words))]
+
+
+def _fitting(words: list[Property]) -> list[Property]:
+    first, *others = words
+    if first.required or not any(p.required for p in others):
+        return [first]
+    return [first, *_fitting(others)]
 
 
 def signal_names() -> list[str]:
