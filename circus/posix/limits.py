@@ -102,7 +102,7 @@ def room_below() -> bool:
     if _original is None:
         return True
     probe = _original[0] - _ROOM
-    if probe < _ROOM:
+    if probe < 0:
         return False
     try:
         os.fstat(probe)

@@ -21,6 +21,20 @@ _TRIES = 10
 _TRY_DELAY = 0.02
 
 
+# A lock is shared with every process forked from us, and one that a hook leaves behind must not go on holding it
+# after our death. What is executed has lost it by close-on-exec.
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    for fd in _held:
+        os.close(fd)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 class Pidfile:
     """`fname` is the path ("" or None: a temporary file is made), `pid` what `create` wrote."""
 
@@ -52,6 +66,7 @@ class Pidfile:
         finally:
             if guard is not None:
                 os.close(guard)
+        _held.add(self._lock)
         self.pid = pid
 
     def rename(self, path: str) -> None:
@@ -73,11 +88,7 @@ class Pidfile:
         except OSError:
             pass  # gone, or not ours to remove any more
         if self._lock is not None:
-            try:
-                # Not left to close alone: a process forked from us without exec would go on holding it.
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
-            except OSError:
-                pass
+            _held.discard(self._lock)
             os.close(self._lock)
             self._lock = None
         self.pid = None

@@ -19,14 +19,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-HANDLED = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGCHLD,
-)
-IGNORED = (signal.SIGWINCH,)  # somebody resized the terminal we were started from
+# SIGWINCH, for the terminal we may have been started from, is ignored by default.
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD)
 
 # Left as they are: the first two cannot be handled, subprocess resets the next two for children, and with a
 # handler for the last two a write to a terminal from the background would be retried for ever.
@@ -71,7 +65,7 @@ class Signals:
         self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for signum in HANDLED:
             self._before[signum] = signal.signal(signum, self._note)
-        for signum in _ignored_now().union(IGNORED):
+        for signum in _ignored_now():
             self._before[signum] = signal.signal(signum, _do_nothing)
 
     def close(self) -> None:

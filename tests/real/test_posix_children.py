@@ -113,7 +113,7 @@ def test_dead_child_of_somebody_else_is_left_alone_and_hides_none_of_ours(
     foreign = subprocess.Popen(["sh", "-c", "exit 9"])
     os.waitid(os.P_PID, foreign.pid, os.WEXITED | os.WNOWAIT)
     ours = [watch.start("exit 1") for _ in range(3)]
-    wait_for(lambda: len(watch.look()) == 3)
+    wait_for(lambda: watch.children.reap_all() or len(watch.exits) == 3)
     assert sorted(watch.exits) == sorted((pid, 1) for pid in ours)
     assert foreign.wait() == 9
 
@@ -158,6 +158,12 @@ def test_no_descriptor_left_means_polling_for_that_child() -> None:
         return polling, [code for _, code in watch.exits]
 
     assert in_child(daemon) == (True, [8])
+
+
+def test_late_news_of_an_earlier_child_with_the_same_pid_does_not_concern_the_new_one(watch: Watch) -> None:
+    pid = watch.start("sleep 1000")
+    watch.children._died(pid, -5)
+    assert not watch.children.needs_polling and not watch.exits
 
 
 def test_report_may_watch_the_next_child_and_reap_again(watch: Watch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from circus.posix import pidfile as pidfiles
 from circus.posix.pidfile import Pidfile
 from tests.real.posix_support import descriptors, in_child, wait_for
 
@@ -151,7 +153,8 @@ def test_readers_never_keep_a_daemon_from_starting_nor_see_half_a_pid(path: str)
                     continue
     os.close(stop)
     try:
-        for _ in range(100):
+        for _ in range(200):
+            Path(path).write_text(f"{os.getpid()}\n")  # of an earlier run, free to be locked
             pidfile = Pidfile(path)
             pidfile.create(os.getpid())
             pidfile.unlink()
@@ -159,6 +162,18 @@ def test_readers_never_keep_a_daemon_from_starting_nor_see_half_a_pid(path: str)
         os.close(ended)
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in readers]
     assert codes == [0, 0, 0]
+
+
+def test_daemon_waits_for_a_reader_that_holds_the_lock_for_an_instant(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(path).write_text("1\n")
+    reader = os.open(path, os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda seconds: os.close(reader))
+    pidfile = Pidfile(path)
+    pidfile.create(os.getpid())
+    pidfile.unlink()
 
 
 def test_missing_directory_is_named(tmp_path: Path) -> None:
@@ -254,22 +269,50 @@ def test_link_stays_a_link(path: str, tmp_path: Path) -> None:
     pidfile.unlink()
 
 
-def test_end_frees_the_lock_even_if_a_forked_child_lives_on(path: str) -> None:
-    pidfile = Pidfile(path)
-    pidfile.create(os.getpid())
-    child = os.fork()
-    if child == 0:
+def test_process_forked_by_a_hook_does_not_hold_it_when_the_daemon_is_dead(path: str) -> None:
+    ready, told = os.pipe()
+    daemon = os.fork()
+    if daemon == 0:
+        Pidfile(path).create(os.getpid())
+        left = os.fork()
+        if left:
+            os.write(told, b"%d" % left)
         signal.pause()
+    left = int(os.read(ready, 20))
     try:
+        assert _is_refused(path)
+        os.kill(daemon, signal.SIGKILL)
+        os.waitpid(daemon, 0)
+        assert Pidfile(path).validate() is None
+        pidfile = Pidfile(path)
+        pidfile.create(os.getpid())
         pidfile.unlink()
-        Path(path).write_text(f"{child}\n")
-        os.utime(path, (1, 1))
-        again = Pidfile(path)
-        again.create(os.getpid())
-        again.unlink()
     finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        os.kill(left, signal.SIGKILL)
+        os.close(ready)
+        os.close(told)
+
+
+def test_daemon_that_locked_a_file_just_replaced_by_the_winner_looks_again(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(path).write_text("1\n")
+    really, winners = pidfiles._try_lock, []
+
+    def lose_the_race(fd: int, how: int) -> bool:
+        if not winners:
+            # Between its open and its lock another one does both, and renames.
+            winners.append(None)
+            winners[0] = hold(path)
+        return really(fd, how)
+
+    monkeypatch.setattr(pidfiles, "_try_lock", lose_the_race)
+    try:
+        with pytest.raises(RuntimeError):
+            Pidfile(path).create(os.getpid())
+        assert Path(path).read_text() == f"{winners[0][0]}\n"
+    finally:
+        winners[0][1]()
 
 
 # ---- files of programs that lock nothing -----------------------------------------------------------------------

@@ -58,16 +58,17 @@ def test_child_without_any_environment_gets_none(way: Way) -> None:
 
 
 @every_way
-def test_child_has_descriptors_0_to_2_and_the_declared_ones_only(way: Way, tmp_path: Path) -> None:
+@pytest.mark.parametrize("declared", [False, True])
+def test_child_has_descriptors_0_to_2_and_the_declared_ones_only(way: Way, declared: bool, tmp_path: Path) -> None:
     with open(tmp_path / "passed", "w") as passed, open(tmp_path / "stray", "w") as stray:
         os.set_inheritable(stray.fileno(), True)
         script = "cd /proc/self/fd && for fd in *; do test -e $fd && echo $fd; done; exit 0"
-        launch = way(shell(script, stdout="pipe", stderr="pipe", pass_fds=(passed.fileno(),)))
-        child = spawn(launch)
+        extra = (passed.fileno(),) if declared else ()
+        child = spawn(way(shell(script, stdout="pipe", stderr="pipe", pass_fds=extra)))
         shown = {int(word) for word in read_all(child.stdout).split()}
         read_all(child.stderr)
         os.waitpid(child.pid, 0)
-        assert shown == {0, 1, 2, passed.fileno()}
+        assert shown == {0, 1, 2, *extra}
 
 
 @every_way
@@ -237,6 +238,28 @@ def test_children_get_that_limit_also_when_the_low_numbers_are_taken(crowd: int)
         limits.raise_nofile()
         while os.open("/dev/null", os.O_RDONLY) < crowd:
             pass
+        return output_of(shell("ulimit -Sn; ulimit -Hn", stdout="pipe")).split()
+
+    assert in_child(daemon) == ["200", "400"]
+
+
+def test_children_get_that_limit_also_when_it_leaves_no_room_at_all() -> None:
+    def daemon() -> Any:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (60, 400))
+        limits.raise_nofile()
+        assert not limits.room_below()
+        return output_of(shell("ulimit -Sn; ulimit -Hn", stdout="pipe")).split()
+
+    assert in_child(daemon) == ["60", "400"]
+
+
+def test_children_get_that_limit_also_when_the_low_numbers_only_look_free() -> None:
+    def daemon() -> Any:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 400))
+        limits.raise_nofile()
+        for fd in set(range(3, 200)) - {100, 101, 200 - limits._ROOM} - set(descriptors()):
+            os.dup2(2, fd)
+        assert limits.room_below()
         return output_of(shell("ulimit -Sn; ulimit -Hn", stdout="pipe")).split()
 
     assert in_child(daemon) == ["200", "400"]
