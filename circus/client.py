@@ -227,9 +227,10 @@ def connect(
 
 def _tunnel(socket: zmq.Socket[Any], endpoint: str, server: str, keyfile: str | None) -> None:
     try:
-        from zmq.ssh import tunnel_connection
+        from zmq import ssh
 
-        tunnel_connection(socket, endpoint, server, keyfile=keyfile)
+        open_tunnel: Any = ssh.tunnel_connection  # declared for another kind of socket
+        open_tunnel(socket, endpoint, server, keyfile=keyfile)
     except ImportError as exc:
         raise CallError(f"ssh needs pyzmq's zmq.ssh, and that the package pexpect: {exc}") from exc
     except Exception as exc:  # whatever ssh and pexpect come up with

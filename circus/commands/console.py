@@ -31,6 +31,11 @@ _HELP = """\
 circusd did not answer within {timeout:g} s: {hint}.
 Give it longer with --timeout; another circusd is named with --endpoint or $CIRCUSCTL_ENDPOINT."""
 
+# The command was taken; it only lasts longer than we were told to wait.
+_STILL_BUSY = """\
+The command had not ended within {timeout:g} s. circusd goes on with it; `circusctl status` shows how far it is.
+Wait longer with --timeout, or leave out --waiting."""
+
 
 class Globals:
     """The options before the command, with their defaults."""
@@ -94,7 +99,7 @@ class Console:
         try:
             reply = self.call(message)
         except CallError as exc:
-            return self.no_answer(exc)
+            return self.no_answer(exc, bool(message.get("properties", {}).get("waiting")))
         return self.show(command, reply)
 
     def call(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -118,15 +123,15 @@ class Console:
             return json.dumps(reply)
         return _coloured(json.dumps(reply, indent=2, sort_keys=True))
 
-    def no_answer(self, exc: CallError) -> int:
-        hint = getattr(exc, "hint", "")
+    def no_answer(self, exc: CallError, waiting: bool) -> int:
+        hint = getattr(exc, "hint", "no reason known")
         if str(exc) != TIMED_OUT:
             say(f"error: {exc}", sys.stderr)
-        elif getattr(exc, "timed_out", True):
-            text = _HELP.format(timeout=self.options.timeout, hint=hint or "no reason known")
-            say(f"{TIMED_OUT}\n{text}", sys.stderr)
-        else:
+        elif not getattr(exc, "timed_out", True):
             say(f"error: {hint}", sys.stderr)
+        else:
+            help_text = _STILL_BUSY if waiting and getattr(exc, "alive", False) else _HELP
+            say(f"{TIMED_OUT}\n{help_text.format(timeout=self.options.timeout, hint=hint)}", sys.stderr)
         return FAILED
 
     def wrong_words(self, command: Command, exc: ArgumentError) -> int:

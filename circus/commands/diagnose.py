@@ -43,9 +43,10 @@ class Finding(NamedTuple):
 class NoAnswer(CallError):
     """A call without a reply; `hint` says why, as far as it can be known. The text stays `Timed out.`"""
 
-    def __init__(self, hint: str, timed_out: bool) -> None:
+    def __init__(self, finding: Finding, timed_out: bool) -> None:
         super().__init__(TIMED_OUT)
-        self.hint = hint
+        self.hint = finding.text
+        self.alive = finding.verdict == WAIT and bool(finding.socket_type)
         self.timed_out = timed_out  # False: given up early, waiting would have been useless
 
 
@@ -61,13 +62,13 @@ def wait_on(client: CircusClient, pending: PendingCall, end_at: float | None) ->
             return reply
         finding = diagnose(client.endpoint)
         if finding.verdict == RETRY:
-            raise NoAnswer(finding.text, timed_out=False)
+            raise NoAnswer(finding, timed_out=False)
     if finding.verdict == FAIL:
-        raise NoAnswer(finding.text, timed_out=False)
+        raise NoAnswer(finding, timed_out=False)
     reply = _receive(pending, -1 if end_at is None else max(0.0, end_at - time.monotonic()))
     if reply is not None:
         return reply
-    raise NoAnswer(diagnose(client.endpoint).text, timed_out=True)
+    raise NoAnswer(diagnose(client.endpoint), timed_out=True)
 
 
 def _receive(pending: PendingCall, timeout: float) -> dict[str, Any] | None:

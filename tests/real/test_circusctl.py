@@ -190,6 +190,13 @@ def test_daemon_that_never_answers_is_a_time_out_with_code_1():
     assert "is alive, but has not answered" in run.stderr
 
 
+def test_operation_that_lasts_longer_than_the_time_out_is_said_to_go_on():
+    with FakeDaemon(lambda request: None) as silent:
+        run = ctl("--timeout", "1", "stop", "web", "--waiting", endpoint=silent.endpoint)
+    assert run.returncode == 1
+    assert run.stderr.startswith("Timed out.\nThe command had not ended within 1 s. circusd goes on with it;")
+
+
 def test_slow_daemon_is_waited_for():
     gate = {"open": False}
 

@@ -179,8 +179,8 @@ def test_other_words_or_hanging_up_is_another_program(received):
 
 
 def test_importing_circusctl_loads_nothing_heavy():
-    heavy = "psutil logging asyncio inspect dataclasses uuid argparse cmd readline circus.consumer circus.spec".split()
-    heavy += ["circus.commands.manual", "circus.commands.diagnose"]
+    heavy = ["psutil", "logging", "asyncio", "inspect", "dataclasses", "uuid", "argparse", "cmd", "readline"]
+    heavy += [f"circus.{name}" for name in ("consumer", "spec", "commands.manual", "commands.diagnose")]
     code = (
         "import sys, zmq; before = {*sys.modules}; import circus.circusctl;"
         f"print(*sorted({{*{heavy}}} & {{*sys.modules}} - before))"

@@ -6,6 +6,8 @@ import signal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from circus.commands import Answer, Pending, get_command, get_commands
 from circus.exc import MessageError
@@ -93,8 +95,8 @@ def arbiter() -> FakeArbiter:
     return FakeArbiter()
 
 
-def execute(arbiter: FakeArbiter, name: str, /, **props: Any) -> Any:
-    command = get_command(name)
+def execute(arbiter: FakeArbiter, command_name: str, /, **props: Any) -> Any:
+    command = get_command(command_name)
     command.validate(props)
     return command.execute(arbiter, props)
 
@@ -350,3 +352,27 @@ def test_every_required_property_is_missed_by_name(arbiter):
                 assert str(caught.value) == f"message invalid '{missing}' is missing"
                 checked += 1
     assert checked >= 20
+
+
+property_names = sorted({p.name for command in get_commands().values() for p in command.takes})
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
+    | st.sampled_from(["web", "nope", "TERM", "9", "glob", "cmd", "hooks", "rlimit_nofile", "stdout_stream", "env"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["cmd", "env", "hooks", "rlimits", "stdout_stream", "uid"]), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(sorted(get_commands())),
+    st.dictionaries(st.sampled_from(property_names) | st.text(max_size=5), json_values, max_size=6),
+)
+def test_any_properties_are_carried_out_or_a_message_error(name, props):
+    try:
+        result = execute(FakeArbiter(), name, **{**({"name": "web"} if len(props) % 2 else {}), **props})
+        if isinstance(result, Answer):
+            result.later.result(0)
+    except MessageError as error:
+        assert str(error)
