@@ -33,6 +33,11 @@ class Future(Generic[T]):
         self._error: BaseException | None = None
         self._callbacks: list[Callable[[Future[T]], object]] = []
 
+    def guarded_by(self, guard: Callable[[], object]) -> Future[T]:
+        """This future, with another guard."""
+        self._guard = guard
+        return self
+
     def done(self) -> bool:
         return self._done
 

@@ -19,6 +19,16 @@ logger = logging.getLogger("circus")
 
 Function = Callable[..., Any]
 
+# Their watcher does not go on before they have returned.
+AWAITED = (
+    names.BEFORE_START,
+    names.AFTER_START,
+    names.BEFORE_SPAWN,
+    names.AFTER_SPAWN,
+    names.BEFORE_STOP,
+    names.AFTER_STOP,
+)
+
 
 class Outcome:
     """How one call of a hook ended; `error` is its exception's text, or empty."""
@@ -44,7 +54,7 @@ class Hook:
         """Never raises: an exception becomes the outcome, true if failure is ignored."""
         try:
             return Outcome(bool(self.function(*args, **kwargs)))
-        except Exception as exc:  # user code may raise anything; the outcome and the log say what
+        except (Exception, SystemExit) as exc:  # user code may raise anything; the outcome and the log say what
             logger.exception("Hook '%s' failed", self.name)
             return Outcome(self.ignore_failure, str(exc) or type(exc).__name__)
 
@@ -68,22 +78,32 @@ def resolve_hook(name: str, value: Any, reload: bool = False) -> Hook:
 
 
 class HookRunner:
-    """The hook thread of one watcher, started on first use. `post` hands a callable to the main loop."""
+    """The hook thread of one watcher, started on first use. `post` hands a callable to the main loop.
 
-    def __init__(self, watcher_name: str, post: Callable[[Callable[[], object]], None]) -> None:
-        self._name = watcher_name
+    `watcher` is whatever `current` is to tell a running hook about whom it belongs to.
+    """
+
+    def __init__(self, name: str, post: Callable[[Callable[[], object]], None], watcher: object = None) -> None:
+        self._name = name
         self._post = post
+        self._watcher = watcher
         self._queue: SimpleQueue[Callable[[], None] | None] | None = None
 
     def submit(
-        self, hook: Hook, args: tuple[Any, ...], kwargs: Mapping[str, Any], done: Callable[[Outcome], None]
+        self,
+        hook: Hook,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        done: Callable[[Outcome], None],
+        begun: Callable[[Run], None] | None = None,
     ) -> Run:
-        """Call the hook after those submitted before; `done` runs in the main loop."""
+        """Call the hook after those submitted before; `begun` and `done` run in the main loop."""
         run = Run(hook, done)
 
         def work() -> None:
-            if run.abandoned:
-                return
+            if begun is not None:
+                self._post(lambda: None if run.finished else begun(run))
+            _here.hook, _here.watcher = hook.name, self._watcher
             outcome = hook.call(*args, **kwargs)
             self._post(lambda: run.finish(outcome))
 
@@ -91,10 +111,9 @@ class HookRunner:
         return run
 
     def abandon(self, run: Run, error: str) -> None:
-        """Count a running hook as failed and leave its thread behind; those that wait get a fresh one."""
+        """Count the running hook as failed and leave its thread behind; those that wait get a fresh one."""
         if run.finished:
             return
-        run.abandoned = True
         stuck, self._queue = self._queue, None
         if stuck is not None:
             fresh = self._ensure_thread()
@@ -120,11 +139,10 @@ class HookRunner:
 class Run:
     """One call under way; `finish` counts once."""
 
-    __slots__ = ("_done", "abandoned", "finished", "hook")
+    __slots__ = ("_done", "finished", "hook")
 
     def __init__(self, hook: Hook, done: Callable[[Outcome], None]) -> None:
         self.hook = hook
-        self.abandoned = False
         self.finished = False
         self._done = done
 
@@ -132,6 +150,19 @@ class Run:
         if not self.finished:
             self.finished = True
             self._done(outcome)
+
+
+class _Here(threading.local):
+    hook = ""
+    watcher: object = None
+
+
+_here = _Here()
+
+
+def current() -> tuple[str, object]:
+    """Name and watcher of the hook that runs in the calling thread; empty and None elsewhere."""
+    return _here.hook, _here.watcher
 
 
 def _work(queue: SimpleQueue[Callable[[], None] | None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -55,6 +56,16 @@ def _shell_line(spec: WatcherSpec, cmd: str, args: list[str] | None, fill: Any) 
     if not text:
         raise SpawnError("command", errno.EINVAL, "cmd is empty: say which program to run")
     return ("/bin/sh", "-c", text, *split_words(fill(spec.shell_args or "")))
+
+
+def working_dir() -> str:
+    """Our own directory, by the name the shell knows it under if that is still the same place."""
+    here = os.getcwd()
+    named = os.environ.get("PWD", "")
+    try:
+        return named if os.path.samefile(named, here) else here
+    except OSError:
+        return here
 
 
 def variables_of(spec: WatcherSpec, env: Mapping[str, str], sockets: Mapping[str, int]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The main loop: one selector, one deadline, and the only blocking call of the daemon.
 
-Other threads hand work over with `post` (or `add_callback`, the name existing programs use): a deque takes the
-callable, one byte wakes the selector. `deque.append` is atomic, so nothing is locked; the write never blocks, and
-a full pipe is fine because one byte is as good as many.
+Other threads hand work over with `post` (or `add_callback`, the name existing programs use), or with `call`, which
+waits for what it returns: a deque takes the callable, one byte wakes the selector. `deque.append` is atomic; the
+write never blocks, and a full pipe is fine because one byte is as good as many. Only the write is locked, against
+`close`: the number of a closed descriptor may already belong to a file of the program around us.
 
 Methods that existing programs call on `arbiter.loop` or `plugin.loop` keep their names: `add_callback`,
 `call_later`, `add_timeout`, `add_handler`, `remove_handler`, `add_future`, `run_sync`, `start`, `stop`, `close`,
@@ -20,11 +21,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from circus.future import Future
 
 logger = logging.getLogger("circus")
+
+T = TypeVar("T")
+
+Turn = Callable[[float], "float | None"]
 
 # Callables run per pass, so that a flood of posts cannot keep descriptors from being looked at.
 POSTS_PER_PASS = 1000
@@ -48,27 +53,40 @@ class Timer:
 
 
 class Loop:
-    """Owned by the thread that runs it; only `post`, `add_callback` and `stop` may be called from others."""
+    """Owned by the thread that runs it; others may call what stands under "from any thread"."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._posted: deque[Callable[[], object]] = deque()
+        self._calls: deque[Callable[[], object]] = deque()
+        self._turns: tuple[Turn, ...] = ()
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._selector.register(self._wake_read, READ, self._drain_wake)
+        self._wake_lock = threading.RLock()  # a signal handler may post while its own thread holds it
+        self._selector.register(self._wake_read, READ, lambda _: self._drain_wake())
         self._stopping = False
         self._closed = False
         self._thread_id: int | None = None
-        self.before_sleep: Callable[[float], float | None] | None = None
-        """Called on every pass with the time; does what is due and returns when it wants to be called again."""
 
     # ---- from any thread ---------------------------------------------------------------------------------------
 
     def post(self, call: Callable[[], object]) -> None:
         """Have `call` run in the loop's thread. After `close` it is dropped."""
-        self._posted.append(call)
+        if not self._closed:
+            self._posted.append(call)
+            self._wake()
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Do `work` in the loop's thread and return or raise what it does; here and now if nothing runs."""
+        if not self._runs_elsewhere():
+            return work()
+        done: Future[T] = Future()
+        self._calls.append(lambda: _settle(done, work))
         self._wake()
+        if not self._runs_elsewhere():
+            self._run_calls()  # it ended in between; whoever is first takes a call away, so each is done once
+        return done.result()
 
     def add_callback(self, callback: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         self.post(lambda: callback(*args, **kwargs))
@@ -79,13 +97,12 @@ class Loop:
         self._wake()
 
     def _wake(self) -> None:
-        try:
-            os.write(self._wake_write, b"\0")
-        except (BlockingIOError, InterruptedError):
-            pass  # the pipe is full: the loop will wake anyway
-        except OSError:
+        with self._wake_lock:
             if not self._closed:
-                raise
+                try:
+                    os.write(self._wake_write, b"\0")
+                except BlockingIOError:
+                    pass  # the pipe is full: the loop will wake anyway
 
     @property
     def is_running(self) -> bool:
@@ -95,10 +112,20 @@ class Loop:
     def is_own_thread(self) -> bool:
         return self._thread_id == threading.get_ident()
 
+    def _runs_elsewhere(self) -> bool:
+        return self._thread_id not in (None, threading.get_ident())
+
     # ---- from the loop's thread --------------------------------------------------------------------------------
 
+    def add_turn(self, turn: Turn) -> None:
+        """On every pass `turn(monotonic time)` does what is due and returns when it wants to be called again."""
+        self._turns += (turn,)
+
+    def remove_turn(self, turn: Turn) -> None:
+        self._turns = tuple(other for other in self._turns if other != turn)
+
     def add_reader(self, fd: int, call: Callable[[], object]) -> None:
-        self._selector.register(fd, READ, call)
+        self._selector.register(fd, READ, lambda _: call())
 
     def remove_reader(self, fd: int) -> None:
         """Must come before the descriptor is closed: a closed one left behind would wake the loop for ever."""
@@ -117,6 +144,8 @@ class Loop:
 
     def run(self) -> None:
         """Run until `stop`. A callable that raises is logged with its traceback and the loop goes on."""
+        if self.is_running:
+            raise RuntimeError("the loop runs already")
         self._thread_id = threading.get_ident()
         try:
             while not self._stopping:
@@ -124,26 +153,36 @@ class Loop:
         finally:
             self._thread_id = None
             self._stopping = False
+            self._run_calls()
 
     def _pass(self) -> None:
-        wake_at = None
-        if self.before_sleep is not None:
-            wake_at = self._guard(lambda: self.before_sleep(time.monotonic()))  # type: ignore[misc]  # checked above
-        for key, _ in self._selector.select(self._timeout(wake_at)):
-            self._guard(key.data)
+        now = time.monotonic()
+        wake_times = [at for turn in self._turns if (at := self._guard(turn, now)) is not None]
+        for key, events in self._selector.select(self._timeout(wake_times)):
+            self._guard(key.data, events)
         self._run_timers()
+        self._run_calls()
         for _ in range(min(len(self._posted), POSTS_PER_PASS)):
             self._guard(self._posted.popleft())
 
-    def _timeout(self, wake_at: float | None) -> float | None:
+    def _timeout(self, wake_times: list[float]) -> float | None:
         """Seconds to sleep at most; None: until something happens."""
-        if self._posted or self._stopping:
+        if self._posted or self._calls or self._stopping:
             return 0
         while self._timers and self._timers[0][2].cancelled:
             heapq.heappop(self._timers)
-        times = [at for at in (wake_at, self._timers[0][0] if self._timers else None) if at is not None]
+        if self._timers:
+            wake_times.append(self._timers[0][0])
         # An hour at most: some selectors refuse a wait of years.
-        return max(0.0, min(min(times) - time.monotonic(), 3600.0)) if times else None
+        return max(0.0, min(min(wake_times) - time.monotonic(), 3600.0)) if wake_times else None
+
+    def _run_calls(self) -> None:
+        while self._calls:
+            try:
+                call = self._calls.popleft()
+            except IndexError:
+                return  # another thread, waiting for a loop that has ended, was quicker
+            call()
 
     def _run_timers(self) -> None:
         now = time.monotonic()
@@ -152,9 +191,9 @@ class Loop:
             if not timer.cancelled:
                 self._guard(timer.call)
 
-    def _guard(self, call: Callable[[], Any]) -> Any:
+    def _guard(self, call: Callable[..., Any], *args: Any) -> Any:
         try:
-            return call()
+            return call(*args)
         except Exception:  # whatever a callback does, the daemon goes on; the traceback names the culprit
             logger.exception("error in the main loop")
             return None
@@ -167,12 +206,14 @@ class Loop:
             pass
 
     def close(self, all_fds: bool = False) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._selector.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        with self._wake_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._selector.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+        self._posted.clear()
 
     # ---- names that existing programs use ----------------------------------------------------------------------
 
@@ -194,7 +235,7 @@ class Loop:
         timer.cancel()
 
     def add_handler(self, fd: Any, handler: Callable[[Any, int], object], events: int) -> None:
-        self._selector.register(fd, events, lambda: handler(fd, events))
+        self._selector.register(fd, events, lambda ready: handler(fd, ready))
 
     def remove_handler(self, fd: Any) -> None:
         self.remove_reader(fd)
@@ -203,35 +244,46 @@ class Loop:
         future.add_done_callback(lambda done: self.post(lambda: callback(done)))
 
     def run_sync(self, func: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Run the loop until the future that `func` returns is done; its result, or what it raised."""
-        outcome: list[Any] = []
+        """What the future that `func` returns holds. Runs the loop until then, unless another thread does.
 
-        def finish(future: Future[Any]) -> None:
-            outcome.append(future)
-            self.stop()
+        TimeoutError after `timeout` seconds, RuntimeError inside the loop and when the loop was stopped before.
+        """
+        if self.is_own_thread:
+            raise RuntimeError("run_sync in the loop's own thread would wait for itself; use add_done_callback")
+        done: Future[Any] = Future()
+        self.post(lambda: _follow(func, done))
+        if not self.is_running:
+            self._run_until(done, timeout)
+        return done.result(timeout)
 
-        def begin() -> None:
-            result = func()
-            if not hasattr(result, "add_done_callback"):
-                done: Future[Any] = Future()
-                done.set_result(result)
-                result = done
-            result.add_done_callback(finish)
-
-        self.post(lambda: self._begin_sync(begin, outcome))
+    def _run_until(self, done: Future[Any], timeout: float | None) -> None:
+        done.add_done_callback(lambda _: self.stop())
         timer = self.call_later(timeout, self.stop) if timeout is not None else None
         self.run()
         if timer is not None:
             timer.cancel()
-        if not outcome:
-            raise TimeoutError(f"not done after {timeout} s")
-        return outcome[0].result()
+        if done.done():
+            return
+        if timeout is None:
+            raise RuntimeError("the loop was stopped before there was a result")
+        raise TimeoutError(f"no result after {timeout} s")
 
-    def _begin_sync(self, begin: Callable[[], None], outcome: list[Any]) -> None:
-        try:
-            begin()
-        except Exception as exc:  # belongs to the caller of run_sync, not to the log
-            failed: Future[Any] = Future()
-            failed.set_exception(exc)
-            outcome.append(failed)
-            self.stop()
+
+def _settle(done: Future[T], work: Callable[[], T]) -> None:
+    try:
+        done.set_result(work())
+    except Exception as exc:  # belongs to the thread that waits
+        done.set_exception(exc)
+
+
+def _follow(func: Callable[[], Any], done: Future[Any]) -> None:
+    """Call `func` and give `done` what the future it returns will hold, or what it returns if that is no future."""
+    try:
+        result = func()
+    except Exception as exc:  # belongs to the caller of run_sync, not to the log
+        done.set_exception(exc)
+        return
+    if hasattr(result, "add_done_callback"):
+        result.add_done_callback(lambda future: _settle(done, future.result))
+    else:
+        done.set_result(result)

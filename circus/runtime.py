@@ -14,16 +14,16 @@ from circus import names
 from circus.convert import signal_name
 from circus.exc import ConflictError, SpawnError
 from circus.future import Future
-from circus.hooks import HookRunner, Outcome
+from circus.hooks import Hook, HookRunner, Outcome, Run
 from circus.launching import launch
 from circus.loop import Loop, Timer
 from circus.machine import actions, events
 from circus.machine.actions import Action, Scope
 from circus.machine.arbiter import Arbiter as Machine
 from circus.messages import event_frames
+from circus.offspring import Adopted, Remembered, Worker
 from circus.posix import tree
 from circus.posix.children import Children
-from circus.posix.mark import next_mark
 from circus.posix.processes import Relic, look
 from circus.posix.spawn import spawn
 
@@ -36,23 +36,18 @@ logger = logging.getLogger("circus")
 
 SIGKILL = 9
 
-
-class Worker:
-    """One of our own processes, from fork to reap."""
-
-    __slots__ = ("key", "mark", "pid", "serial")
-
-    def __init__(self, pid: int, key: int, serial: int, mark: int | None) -> None:
-        self.pid = pid
-        self.key = key
-        self.serial = serial
-        self.mark = mark
+STOPPED = "circusd has stopped"
 
 
 class Runtime:
-    """Owns the children, the pumps and the hook threads of one arbiter."""
+    """Owns the children, the pumps and the hook threads of one arbiter.
 
-    def __init__(self, arbiter: Arbiter, machine: Machine, loop: Loop) -> None:
+    `leave` is called when everything is down. A guest lives in somebody's program: see `circus.offspring`.
+    """
+
+    def __init__(
+        self, arbiter: Arbiter, machine: Machine, loop: Loop, leave: Callable[[], object], guest: bool = False
+    ) -> None:
         self.machine = machine
         self.loop = loop
         self.publisher: Publisher | None = None
@@ -60,15 +55,19 @@ class Runtime:
         self.check_delay = 0.0
         self._next_check_at = 0.0
         self.restart_wanted = False
+        self.leave = leave
         self.children = Children(loop.add_reader, loop.remove_reader, self._child_exited)
         self._arbiter = arbiter
         self._watchers: dict[int, Watcher] = {}
+        self._parting: dict[int, Watcher] = {}  # forgotten, but their processes live on and write
         self._workers: dict[int, Worker] = {}  # by pid, until reaped
         self._relics: dict[int, Worker] = {}  # by serial: reaped, but descendants may live on
         self._runners: dict[int, HookRunner] = {}
         self._exits: list[tuple[int, int | None]] = []
         self._tickets: dict[int, Future[Mapping[str, Any]]] = {}
         self._last_ticket = 0
+        self._closed = False
+        self._offspring = Remembered(self._workers) if guest else Adopted(self._workers)
         self._orphans = tree.Orphans()
         self._orphan_timer: Timer | None = None
         self.adopts = False  # orphaned descendants come to us, and dead ones are ours to reap
@@ -115,11 +114,15 @@ class Runtime:
         """A number for a wish, and where its reply will appear."""
         self._last_ticket += 1
         future: Future[Mapping[str, Any]] = Future()
-        self._tickets[self._last_ticket] = future
+        if self._closed:
+            future.set_exception(ConflictError(STOPPED))
+        else:
+            self._tickets[self._last_ticket] = future
         return self._last_ticket, future
 
-    def attach(self, key: int, watcher: Watcher) -> None:
-        self._watchers[key] = watcher
+    def attach(self, watcher: Watcher) -> None:
+        assert watcher.machine is not None
+        self._watchers[watcher.machine.key] = watcher
 
     def tell(self, event: events.Event) -> None:
         """A fact from outside the pass: the loop comes around by itself."""
@@ -129,7 +132,7 @@ class Runtime:
 
     def _spawn(self, action: actions.Spawn) -> None:
         watcher = self._watchers[action.key]
-        mark = next_mark()
+        mark = self._offspring.mark()
         try:
             plan = launch(watcher.spec, action.wid, watcher.spawn_environment(), watcher, self.umask, mark)
             child = spawn(plan)
@@ -154,22 +157,30 @@ class Runtime:
         if not self._exits:
             return
         exits, self._exits = self._exits, []
-        strangers = tree.strangers(self._workers)
+        strangers = self._offspring.strangers()
+        dead: set[int] = set()
         for pid, exit_code in exits:
             worker = self._workers.pop(pid, None)
             if worker is not None:
-                self._tell_exit(worker, exit_code, strangers, now)
-        self._reap_orphans(strangers, now)
+                dead.update(self._tell_exit(worker, exit_code, strangers, now))
+        self._reap_orphans(strangers, now, dead)
 
-    def _tell_exit(self, worker: Worker, exit_code: int | None, strangers: list[Relic], now: float) -> None:
-        relics = tree.leftovers(worker.pid, worker.mark, strangers) if strangers else []
+    def _tell_exit(self, worker: Worker, exit_code: int | None, strangers: list[Relic], now: float) -> list[int]:
+        """Returns who of its descendants is dead, too."""
+        relics = self._offspring.left_by(worker, strangers)
         alive = tuple(relic.pid for relic in relics if not relic.is_zombie)
-        if relics:
+        if alive:
             self._relics[worker.serial] = worker
-        watcher = self._watchers.get(worker.key)
+        self._output_ends(worker)
+        self.machine.on(events.Exited(worker.key, worker.serial, exit_code, alive), now)
+        return [relic.pid for relic in relics if relic.is_zombie]
+
+    def _output_ends(self, worker: Worker) -> None:
+        watcher = self._watchers.get(worker.key) or self._parting.get(worker.key)
         if watcher is not None:
             watcher.output_ends(worker.pid)
-        self.machine.on(events.Exited(worker.key, worker.serial, exit_code, alive), now)
+        if worker.key in self._parting and not any(other.key == worker.key for other in self._workers.values()):
+            self._parting.pop(worker.key).close_streams(_nothing)
 
     def _reap_orphans(self, strangers: list[Relic], now: float, attributed: Container[int] = ()) -> None:
         """Dead processes we adopted: at once if they were a worker's, later if a hook may be waiting for them."""
@@ -184,9 +195,9 @@ class Runtime:
         now = time.monotonic()
         if self.children.needs_polling:
             self.children.reap_all()
-        strangers = tree.strangers(self._workers) if self.adopts else []
+        strangers = self._offspring.strangers()
         for worker in list(self._relics.values()):
-            if not any(not relic.is_zombie for relic in tree.leftovers(worker.pid, worker.mark, strangers)):
+            if all(relic.is_zombie for relic in self._offspring.left_by(worker, strangers)):
                 self._tell_remains(worker, [])
         self._reap_orphans(strangers, now)
 
@@ -205,8 +216,8 @@ class Runtime:
 
     def _left_by(self, worker: Worker) -> list[Relic]:
         """Descendants of a reaped worker that still run; its dead ones are reaped on the way."""
-        strangers = tree.strangers(self._workers)
-        relics = tree.leftovers(worker.pid, worker.mark, strangers)
+        strangers = self._offspring.strangers()
+        relics = self._offspring.left_by(worker, strangers)
         dead = {relic.pid for relic in relics if relic.is_zombie}
         if dead:
             self._reap_orphans(strangers, time.monotonic(), dead)
@@ -222,6 +233,8 @@ class Runtime:
             self._signal_remains(action)
             return
         # Whom it concerns is looked up before the first signal: afterwards the family may have fallen apart.
+        if (worker := self._workers.get(action.pid)) is not None:
+            self._offspring.before_signal(worker)
         others = self._family(action)
         if self.children.signal(action.pid, action.signum) and action.announce:
             self._publish_kill(action, action.pid)
@@ -236,9 +249,7 @@ class Runtime:
             return [relic for relic in map(look, tree.direct_children(action.pid)) if relic is not None]
         if action.scope is Scope.TREE:
             worker = self._workers.get(action.pid)
-            mark = worker.mark if worker is not None else None
-            strangers = tree.leftovers(action.pid, mark, tree.strangers(self._workers))
-            return tree.descendants(action.pid) + [relic for relic in strangers if not relic.is_zombie]
+            return self._offspring.below(worker) if worker is not None else []
         return []
 
     def _signal_remains(self, action: actions.Signal) -> None:
@@ -278,15 +289,30 @@ class Runtime:
             self._publish_hook(action, outcome)
             self._hook_done(action, outcome)
 
-        runner = self.runner(action.key, watcher.name)
-        run = runner.submit(hook, (), arguments, done)
+        self.submit_hook(watcher, hook, (), arguments, done)
+
+    def submit_hook(
+        self,
+        watcher: Watcher,
+        hook: Hook,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        done: Callable[[Outcome], None],
+    ) -> None:
+        """Run a hook in its watcher's thread, no longer than `hooks_timeout`; `done` is called in the loop."""
+        runner = self._runner(watcher)
         timeout = watcher.spec.hooks_timeout
-        if timeout > 0:
+
+        def begun(run: Run) -> None:
             self.loop.call_later(timeout, runner.abandon, run, f"did not return within {timeout} s")
 
-    def runner(self, key: int, name: str) -> HookRunner:
+        runner.submit(hook, args, kwargs, done, begun if timeout > 0 else None)
+
+    def _runner(self, watcher: Watcher) -> HookRunner:
+        assert watcher.machine is not None
+        key = watcher.machine.key
         if key not in self._runners:
-            self._runners[key] = HookRunner(name, self.loop.post)
+            self._runners[key] = HookRunner(watcher.name, self.loop.post, watcher)
         return self._runners[key]
 
     def _hook_done(self, action: actions.RunHook, outcome: Outcome) -> None:
@@ -319,11 +345,14 @@ class Runtime:
 
     def _forget(self, action: actions.Forget) -> None:
         watcher = self._watchers.pop(action.key)
+        self._arbiter.forget(action.key)
         runner = self._runners.pop(action.key, None)
         if runner is not None:
             runner.close()
-        if not action.keep:
-            watcher.close_streams(lambda: None)
+        if action.keep and any(worker.key == action.key for worker in self._workers.values()):
+            self._parting[action.key] = watcher
+        else:
+            watcher.close_streams(_nothing)
 
     def _reply(self, action: actions.Reply) -> None:
         future = self._tickets.pop(action.ticket, None)
@@ -336,28 +365,32 @@ class Runtime:
 
     def _exit(self, action: actions.Exit) -> None:
         self.restart_wanted = action.restart
-        self.loop.stop()
+        self.leave()
 
     # ---- the end -----------------------------------------------------------------------------------------------
 
     def kill_everything(self) -> None:
         """The last resort: SIGKILL to every worker and its descendants, waiting for nothing."""
-        strangers = tree.strangers(self._workers)
         for worker in list(self._workers.values()):
-            family = tree.descendants(worker.pid) + tree.leftovers(worker.pid, worker.mark, strangers)
+            family = self._offspring.below(worker)
             self.children.signal(worker.pid, SIGKILL)
             tree.kill_tree(family, SIGKILL)
 
     def close(self) -> None:
+        self._closed = True
         self.children.close()
         for runner in self._runners.values():
             runner.close()
-        for watcher in self._watchers.values():
-            watcher.close_streams(lambda: None)
+        for watcher in (*self._watchers.values(), *self._parting.values()):
+            watcher.close_streams(_nothing)
         for future in self._tickets.values():
-            future.set_exception(ConflictError("circusd has stopped"))
+            future.set_exception(ConflictError(STOPPED))
         self._tickets.clear()
 
     @property
     def worker_pids(self) -> list[int]:
         return list(self._workers)
+
+
+def _nothing() -> None:
+    pass

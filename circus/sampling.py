@@ -21,9 +21,9 @@ _turn = threading.Lock()
 DSTATS_INTERVAL = 0.01  # seconds over which the daemon's own use of the processor is measured
 
 
-def in_thread(work: Callable[[], T]) -> Future[T]:
-    """Run `work` in a thread of its own; the future holds its result or what it raised."""
-    future: Future[T] = Future()
+def in_thread(work: Callable[[], T], guard: Callable[[], object]) -> Future[T]:
+    """Run `work` in a thread of its own; the future, guarded so, holds its result or what it raised."""
+    future: Future[T] = Future(guard)
 
     def run() -> None:
         try:

@@ -21,6 +21,7 @@ class SysHandler:
 
     def __init__(self, controller: Controller) -> None:
         self.controller = controller
+        self._quit_asked = False
         assert controller.loop is not None
         self._signals = Signals(self.signal, controller.loop.add_reader, controller.loop.remove_reader)
         self._signals.install()
@@ -49,7 +50,9 @@ class SysHandler:
         self.quit()
 
     def quit(self) -> None:
-        self.controller.arbiter.ask("quit")
+        """Asked a second time, hurry; a third time, leave at once."""
+        self.controller.arbiter.ask("quit", hurry=self._quit_asked)
+        self._quit_asked = True
 
     def handle_hup(self) -> None:
         self.controller.arbiter.reload()

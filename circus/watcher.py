@@ -16,6 +16,7 @@ from circus.environment import watcher_env
 from circus.exc import MessageError
 from circus.future import Future, finished
 from circus.hooks import Hook, resolve_hook
+from circus.launching import working_dir
 from circus.machine.process import Process as MachineProcess
 from circus.machine.watcher import Watcher as Machine
 from circus.options import Effect, Option
@@ -29,28 +30,35 @@ if TYPE_CHECKING:
 logger = logging.getLogger("circus")
 
 
+# The order in which existing programs may pass what follows name and cmd; all else about these is in the option
+# table. `prereload_fn` and `loop` are the two that are no options.
+POSITIONAL = (
+    "args", "numprocesses", "warmup_delay", "working_dir", "shell", "shell_args", "uid", "max_retry", "gid",
+    "send_hup", "stop_signal", "stop_children", "env", "graceful_timeout", "prereload_fn", "rlimits", "executable",
+    "stdout_stream", "stderr_stream", "priority", "loop", "singleton", "use_sockets", "copy_env", "copy_path",
+    "max_age", "max_age_variance", "hooks", "respawn", "autostart", "on_demand", "virtualenv", "stdin_socket",
+    "close_child_stdin", "close_child_stdout", "close_child_stderr", "virtualenv_py_ver",
+)  # fmt: skip
+
+
 class Watcher:
     """`Watcher(name, cmd, **options)`: any option of a `[watcher:NAME]` section; others are kept as data.
 
-    Raises ValueError for contradictions, ImportError for a hook or stream class that is not there.
+    `prereload_fn` is called with the watcher before each graceful reload. Raises ValueError for contradictions,
+    ImportError for a hook or stream class that is not there.
     """
 
-    def __init__(
-        self,
-        name: str,
-        cmd: str,
-        args: Any = None,
-        numprocesses: int = 1,
-        warmup_delay: float = 0.0,
-        working_dir: str | None = None,
-        shell: bool = False,
-        **options: Any,
-    ) -> None:
-        options.update(args=args, numprocesses=numprocesses, warmup_delay=warmup_delay, working_dir=working_dir)
+    def __init__(self, name: str, cmd: str, *args: Any, **options: Any) -> None:
+        if len(args) > len(POSITIONAL):
+            raise TypeError(f"Watcher takes at most {len(POSITIONAL) + 2} positional arguments")
+        for key, value in zip(POSITIONAL, args, strict=False):
+            if key in options:
+                raise TypeError(f"Watcher got {key!r} twice, by position and by name")
+            options[key] = value
         self.prereload_fn: Callable[[Watcher], object] | None = options.pop("prereload_fn", None)
         for handed_over in ("loop", "sockets", "arbiter"):
             options.pop(handed_over, None)
-        self._set_up(settings.watcher_spec(name, cmd, shell=shell, **options))
+        self._set_up(settings.watcher_spec(name, cmd, **options))
 
     @classmethod
     def from_spec(cls, spec: WatcherSpec) -> Watcher:
@@ -63,7 +71,9 @@ class Watcher:
     def load_from_config(cls, config: Mapping[str, Any]) -> Watcher:
         """From a dict as `circus.config.get_config` gives it, or anybody else's: `cmd` is required."""
         options = dict(config)
-        cmd = options.pop("cmd")
+        cmd = options.pop("cmd", None)
+        if not cmd:
+            raise ValueError(f"a watcher needs a cmd: {dict(config)!r} has none")
         name = options.pop("name", None) or os.path.basename(str(cmd).split()[0])
         return cls(name, cmd, **options)
 
@@ -73,7 +83,7 @@ class Watcher:
         self.sockets: Mapping[str, Any] = {}
         self.evpub_socket: Any = None
         self.machine: Machine | None = None
-        self.env: dict[str, str] | None = watcher_env(spec, os.environ) or None
+        self.env: dict[str, str] = watcher_env(spec, os.environ)
         self.resolved_hooks = {key: resolve_hook(key, value) for key, value in spec.hooks.items()}
         self.stdout_stream = _stream(spec.stdout_stream)
         self.stderr_stream = _stream(spec.stderr_stream)
@@ -126,6 +136,14 @@ class Watcher:
         return names.res_name(self.spec.name)
 
     @property
+    def working_dir(self) -> str:
+        return self.spec.working_dir or working_dir()
+
+    @property
+    def loop(self) -> Any:
+        return self._arbiter().loop
+
+    @property
     def _options(self) -> Mapping[str, Any]:
         return self.spec.extras
 
@@ -150,11 +168,11 @@ class Watcher:
         return {key: value for key, value in self.spec.stderr_stream.items() if key != "class"}
 
     def options(self) -> list[tuple[str, Any]]:
-        return list(settings.option_values(self.spec))
+        return settings.option_values(self.spec, working_dir())
 
     def option(self, key: str) -> Any:
         """One option's value, free-form ones included. KeyError if there is none of that name."""
-        return settings.lookup_value(self.spec, key)
+        return settings.lookup_value(self.spec, key, working_dir())
 
     def set_opt(self, key: str, value: Any) -> int:
         """Change one option without its consequences: 1 if processes must be replaced, 0 counted anew, -1 neither."""
@@ -181,7 +199,7 @@ class Watcher:
             if dict(getattr(spec, f"{name}_stream")) != dict(getattr(self.spec, f"{name}_stream"))
         }
         if spec.diff(self.spec) & {"env", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver"}:
-            self.env = watcher_env(spec, os.environ) or None
+            self.env = watcher_env(spec, os.environ)
         object.__setattr__(self, "spec", spec)
         self.resolved_hooks = hooks
         for name, stream in swaps.items():
@@ -203,7 +221,7 @@ class Watcher:
         return self.stderr_stream is not None
 
     def spawn_environment(self) -> dict[str, str]:
-        return dict(self.env or {})
+        return dict(self.env)
 
     def open_streams(self, post: Callable[[Callable[[], object]], None]) -> None:
         if self.has_stdout or self.has_stderr:
@@ -327,7 +345,8 @@ class Watcher:
 
     def live(self) -> list[MachineProcess]:
         """Oldest first; those that are ending included."""
-        return self.machine.roster.live() if self.machine is not None else []
+        # Over a copy: the loop may be changing the roster while another thread looks.
+        return [process for process in self.machine.roster if process.is_live] if self.machine is not None else []
 
     def _find(self, pid: int) -> MachineProcess | None:
         return next((process for process in self.live() if process.pid == pid), None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from circus import settings
@@ -25,19 +25,21 @@ logger = logging.getLogger("circus")
 
 
 class Wishes:
-    """One method per verb of `Arbiter.ask`."""
+    """One method per verb of `Arbiter.ask`. `names` are of watchers; None means all, or circusd itself."""
 
     def __init__(self, arbiter: Arbiter, machine: Machine) -> None:
         self._arbiter = arbiter
         self._machine = machine
-        self._quits = 0
+        self._quitting: Future[Any] | None = None
+        self._hurries = 0
 
-    def carry_out(self, verb: str, watchers: list[Watcher], arguments: Mapping[str, Any]) -> Future[Any]:
-        """Raises MessageError for a verb that is not there."""
+    def carry_out(self, verb: str, names: Sequence[str] | None, arguments: Mapping[str, Any]) -> Future[Any]:
+        """Raises MessageError for a verb or a watcher that is not there."""
         method = getattr(self, verb, None)
         if method is None or verb.startswith("_"):
             raise MessageError(f"unknown wish {verb!r}")
-        future: Future[Any] = method(watchers, **arguments)
+        future: Future[Any] = method(names, **arguments)
+        self._arbiter.settle_soon()
         return future
 
     def _ticket(self) -> tuple[int, Future[Any]]:
@@ -45,31 +47,38 @@ class Wishes:
             return 0, finished({"info": {"started": [], "kept": [], "stopped": []}})
         return self._arbiter.runtime.ticket()
 
-    def start(self, watchers: list[Watcher], single: bool = False) -> Future[Any]:
+    def _named(self, names: Sequence[str] | None) -> list[Watcher]:
+        return self._arbiter.watchers if names is None else [self._arbiter.find(name) for name in names]
+
+    def start(self, names: Sequence[str] | None, single: bool = False) -> Future[Any]:
+        keys = _keys(self._named(names))
         ticket, future = self._ticket()
-        self._machine.start(time.monotonic(), ticket, _keys(watchers), single)
+        self._machine.start(time.monotonic(), ticket, keys, single)
         return future
 
-    def stop(self, watchers: list[Watcher], single: bool = False) -> Future[Any]:
+    def stop(self, names: Sequence[str] | None, single: bool = False) -> Future[Any]:
+        keys = _keys(self._named(names))
         ticket, future = self._ticket()
-        self._machine.stop(time.monotonic(), ticket, _keys(watchers), single)
+        self._machine.stop(time.monotonic(), ticket, keys, single)
         return future
 
-    def restart(self, watchers: list[Watcher], single: bool = False) -> Future[Any]:
+    def restart(self, names: Sequence[str] | None, single: bool = False) -> Future[Any]:
+        if names is None:
+            return self.restart_arbiter(names)
+        keys = _keys(self._named(names))
         ticket, future = self._ticket()
-        self._machine.restart(time.monotonic(), ticket, _keys(watchers), single)
-        return future
-
-    def restart_arbiter(self, watchers: list[Watcher]) -> Future[Any]:
-        ticket, future = self._ticket()
-        self._machine.quit(time.monotonic(), ticket, restart=True)
+        self._machine.restart(time.monotonic(), ticket, keys, single)
         return future
 
     def reload(
-        self, watchers: list[Watcher], graceful: bool = True, sequential: bool = False, single: bool = False
+        self, names: Sequence[str] | None, graceful: bool = True, sequential: bool = False, single: bool = False
     ) -> Future[Any]:
+        watchers = self._named(names)
+        if names is None and self._arbiter.prereload_fn is not None:
+            self._arbiter.prereload_fn(self._arbiter)
+        single = single or (names is not None and len(watchers) == 1)
         if not graceful:
-            return self.restart(watchers, single)
+            return self._restart_watchers(watchers, single)
         for watcher in watchers:
             if watcher.prereload_fn is not None:
                 watcher.prereload_fn(watcher)
@@ -77,17 +86,23 @@ class Wishes:
         self._machine.reload(time.monotonic(), ticket, _keys(watchers), single, sequential)
         return future
 
-    def incr(self, watchers: list[Watcher], nb: int = 1) -> Future[Any]:
-        watcher = watchers[0]
+    def _restart_watchers(self, watchers: list[Watcher], single: bool) -> Future[Any]:
+        ticket, future = self._ticket()
+        self._machine.restart(time.monotonic(), ticket, _keys(watchers), single)
+        return future
+
+    def incr(self, names: Sequence[str], nb: int = 1) -> Future[Any]:
+        watcher = self._arbiter.find(names[0])
         if watcher.spec.singleton:
             return finished({"numprocesses": watcher.spec.numprocesses, "singleton": True})
         return self._change(watcher, {"numprocesses": max(0, watcher.spec.numprocesses + nb)}, updates=0)
 
-    def decr(self, watchers: list[Watcher], nb: int = 1) -> Future[Any]:
-        return self.incr(watchers, -nb)
+    def decr(self, names: Sequence[str], nb: int = 1) -> Future[Any]:
+        return self.incr(names, -nb)
 
-    def set(self, watchers: list[Watcher], options: Mapping[str, Any]) -> Future[Any]:
-        return self._change(watchers[0], options, updates=len(options)).then(lambda _: {})
+    def set(self, names: Sequence[str], options: Mapping[str, Any]) -> Future[Any]:
+        watcher = self._arbiter.find(names[0])
+        return self._change(watcher, options, updates=len(options)).then(lambda _: {})
 
     def _change(self, watcher: Watcher, options: Mapping[str, Any], updates: int) -> Future[Any]:
         effects = self._take_options(watcher, options)
@@ -113,32 +128,39 @@ class Wishes:
 
     def kill(
         self,
-        watchers: list[Watcher],
+        names: Sequence[str],
         pid: int | None = None,
         signum: int | None = None,
         graceful_timeout: float | None = None,
     ) -> Future[Any]:
-        watcher = watchers[0]
+        watcher = self._arbiter.find(names[0])
         serials = [process.serial for process in watcher.live() if pid in (None, process.pid)]
         ticket, future = self._ticket()
         self._machine.kill(time.monotonic(), ticket, _key(watcher), serials, signum, graceful_timeout)
         return future
 
-    def rm(self, watchers: list[Watcher], nostop: bool = False) -> Future[Any]:
+    def rm(self, names: Sequence[str], nostop: bool = False) -> Future[Any]:
+        key = _key(self._arbiter.find(names[0]))
         ticket, future = self._ticket()
-        self._machine.remove(time.monotonic(), ticket, _key(watchers[0]), nostop)
+        self._machine.remove(time.monotonic(), ticket, key, nostop)
         return future
 
     def add(
         self,
-        watchers: list[Watcher],
-        name: str,
+        names: Sequence[str],
         cmd: str,
         args: Any = None,
         options: Mapping[str, Any] | None = None,
         start: bool = False,
     ) -> Future[Any]:
-        watcher = self._arbiter.add_watcher(name, cmd, args=args, **(options or {}))
+        """A new watcher of that name. AlreadyExist; MessageError for a uid that the endpoint's owner may not use."""
+        options = dict(options or {})
+        owner = self._arbiter.endpoint_owner
+        if owner is not None and str(options.get("uid")) != str(owner):
+            raise MessageError("uid does not match endpoint_owner")
+        if args is not None:
+            options["args"] = args
+        watcher = self._arbiter.add_watcher(names[0], cmd, **options)
         if not start:
             return finished({})
         assert watcher.machine is not None
@@ -146,20 +168,34 @@ class Wishes:
         self._machine.add_and_start(time.monotonic(), ticket, watcher.machine)
         return future
 
-    def quit(self, watchers: list[Watcher]) -> Future[Any]:
-        """Once: stop everything. Twice: SIGKILL what is left. A third time: leave at once."""
-        self._quits += 1
-        runtime = self._arbiter.runtime
-        if self._quits > 2 and runtime is not None:
-            logger.error("asked a third time: killing everything and leaving")
-            runtime.kill_everything()
-            self._arbiter.loop.stop()
-            return finished({})
-        ticket, future = self._ticket()
-        self._machine.quit(time.monotonic(), ticket)
-        return future
+    def quit(self, names: Sequence[str] | None, hurry: bool = False) -> Future[Any]:
+        """Stop everything. `hurry`: wait for nothing and SIGKILL what is left; asked for again, leave at once."""
+        self._machine.restarting = False  # the latest want wins
+        if self._quitting is None:
+            ticket, self._quitting = self._ticket()
+            self._machine.quit(time.monotonic(), ticket)
+        if hurry:
+            self._hurry()
+        return self._quitting.then(dict)
 
-    def reloadconfig(self, watchers: list[Watcher], path: str | None = None) -> Future[Any]:
+    def _hurry(self) -> None:
+        self._hurries += 1
+        runtime = self._arbiter.runtime
+        if self._hurries == 1 or runtime is None:
+            self._machine.quit(time.monotonic(), 0)
+            return
+        logger.error("asked again to hurry: killing everything and leaving")
+        runtime.kill_everything()
+        runtime.leave()
+
+    def restart_arbiter(self, names: Sequence[str] | None) -> Future[Any]:
+        """Stop everything, then leave with a restart wanted. An end that is under way already wins."""
+        if self._quitting is None:
+            ticket, self._quitting = self._ticket()
+            self._machine.quit(time.monotonic(), ticket, restart=True)
+        return self._quitting.then(dict)
+
+    def reloadconfig(self, names: Sequence[str] | None, path: str | None = None) -> Future[Any]:
         path = path or self._arbiter.config_file
         if path is None:
             raise MessageError("this arbiter was not started from a configuration file")
