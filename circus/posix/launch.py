@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Output = Literal["inherit", "pipe", "null"]
@@ -15,8 +14,7 @@ Output = Literal["inherit", "pipe", "null"]
 INHERIT = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """Nothing is added to it: the child's environment and descriptors are exactly these."""
 
     argv: tuple[str, ...]

@@ -30,7 +30,6 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from types import TracebackType
 
 from circus.exc import SpawnError
@@ -127,7 +126,7 @@ def _start(launch: Launch, outputs: _Outputs) -> int:
                 raise  # else: the low numbers were taken after all; the child can set its limit itself
     wanted = nofile + wanted
     if plain and _prlimit_serves(launch, wanted):
-        return _popen(replace(launch, argv=_prlimit_argv(wanted) + launch.argv), outputs, mark)
+        return _popen(launch._replace(argv=_prlimit_argv(wanted) + launch.argv), outputs, mark)
     return _through_launcher(launch, outputs, wanted, mark)
 
 
@@ -232,8 +231,7 @@ def _through_launcher(launch: Launch, outputs: _Outputs, wanted: list[Limit], ma
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            script = replace(
-                launch,
+            script = launch._replace(
                 argv=(sys.executable, "-I", "-S", _LAUNCHER, str(theirs.fileno())),
                 executable=None,
                 env={},

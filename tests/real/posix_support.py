@@ -8,7 +8,6 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,8 +22,8 @@ AS_ROOT = os.geteuid() == 0
 # The ways of starting a program (see circus.posix.spawn), by what has to be asked for so that each is taken.
 WAYS: dict[str, Callable[[Launch], Launch]] = {
     "direct": lambda launch: launch,
-    "prlimit": lambda launch: replace(launch, rlimits=(*launch.rlimits, ("CORE", 0))),
-    "launcher": lambda launch: replace(launch, rlimits=(*launch.rlimits, ("CORE", 0)), executable=launch.program),
+    "prlimit": lambda launch: launch._replace(rlimits=(*launch.rlimits, ("CORE", 0))),
+    "launcher": lambda launch: launch._replace(rlimits=(*launch.rlimits, ("CORE", 0)), executable=launch.program),
 }
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 
