@@ -11,7 +11,7 @@ from circus.posix.launch import Launch, candidates, header, interpreter_of
 
 
 def diagnose(launch: Launch, error: Exception) -> SpawnError:
-    """For whatever subprocess raises. ValueError: a text the system cannot take (zero byte, `=` in a name)."""
+    """For whatever subprocess raises. ValueError, TypeError: what the system cannot take (zero byte, no text)."""
     if not isinstance(error, OSError):
         return spawn_error(launch, "exec", errno.EINVAL, f"its command or environment is not usable: {error}")
     stage = _stage(launch, error)

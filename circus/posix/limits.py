@@ -131,11 +131,11 @@ def lent(nofile: bool, mark: int | None) -> Iterator[None]:
     """Hold the children's limits for the time of one fork: the original NOFILE, and a mark as RTTIME."""
     with _lock:
         undo = []
-        if nofile and _original is not None:
-            undo.append(_swap_soft(resource.RLIMIT_NOFILE, _original[0]))
-        if mark is not None:
-            undo.append(_swap_soft(resource.RLIMIT_RTTIME, mark))
         try:
+            if nofile and _original is not None:
+                undo.append(_swap_soft(resource.RLIMIT_NOFILE, _original[0]))
+            if mark is not None:
+                undo.append(_swap_soft(resource.RLIMIT_RTTIME, mark))
             yield
         finally:
             for which, limits in undo:

@@ -1,7 +1,8 @@
 """Signals of the daemon: a handler notes the number and the loop is woken; everything else happens in the loop.
 
-The byte that `signal.set_wakeup_fd` writes only wakes: the buffer may be full just when it matters (a thousand
-deaths, then a SIGTERM), while the note cannot be lost. Python runs handlers in the main thread between two
+The byte that `signal.set_wakeup_fd` writes only wakes. Its number is not believed: the buffer may be full just
+when it matters (a thousand deaths, then a SIGTERM), and a process forked by a hook shares the buffer, so that its
+signals would pass for ours. The note is neither lost nor shared. Python runs handlers in the main thread between two
 bytecodes, and before the function that reads the byte, which the interpreter's own handler wrote after it had
 set the flag.
 

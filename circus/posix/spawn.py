@@ -62,7 +62,7 @@ def spawn(launch: Launch) -> Child:
         with _Outputs(launch) as outputs:
             pid = _start(launch, outputs)
             return Child(pid, *outputs.keep())
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, TypeError, subprocess.SubprocessError) as error:
         raise diagnose(launch, error) from error
 
 
@@ -228,6 +228,9 @@ def _prlimit_argv(wanted: list[Limit]) -> tuple[str, ...]:
 
 
 def _through_launcher(launch: Launch, outputs: _Outputs, wanted: list[Limit], mark: int | None) -> int:
+    if not sys.executable:
+        raise spawn_error(launch, "exec", errno.ENOENT, "no Python interpreter is known that could prepare it")
+    order = _order(launch, wanted)
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
@@ -241,7 +244,7 @@ def _through_launcher(launch: Launch, outputs: _Outputs, wanted: list[Limit], ma
                 pass_fds=(*launch.pass_fds, theirs.fileno()),
             )
             pid = _popen(script, outputs, mark)
-        report = _converse(ours, _order(launch, wanted))
+        report = _converse(ours, order)
     if report == b".":
         return pid
     _wait(pid)

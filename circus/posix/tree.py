@@ -91,13 +91,15 @@ def kill_all(find: Callable[[], Iterable[Relic]], passes: int = 100) -> list[Rel
     there afterwards is dying, or stuck in the kernel (state D), or forks faster than `passes` passes: look again
     later.
     """
-    hit: dict[tuple[int, float], Relic] = {}
+    tried: set[tuple[int, float]] = set()
+    hit: list[Relic] = []
     for _ in range(passes):
-        new = [relic for relic in find() if not relic.is_zombie and (relic.pid, relic.birth) not in hit]
+        new = [relic for relic in find() if not relic.is_zombie and (relic.pid, relic.birth) not in tried]
         if not new:
             break
-        hit.update({(relic.pid, relic.birth): relic for relic in kill_tree(new, signal.SIGKILL)})
-    return list(hit.values())
+        tried.update((relic.pid, relic.birth) for relic in new)
+        hit += kill_tree(new, signal.SIGKILL)
+    return hit
 
 
 def reap(pids: Iterable[int]) -> None:

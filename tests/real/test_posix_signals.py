@@ -46,6 +46,21 @@ def test_many_deaths_are_one_report_and_hide_no_later_signal() -> None:
     assert in_child(daemon) == [signal.SIGCHLD, signal.SIGTERM]
 
 
+def test_signal_to_a_process_forked_by_a_hook_is_not_taken_for_ours() -> None:
+    def daemon() -> list[int]:
+        loop, seen, _ = installed()
+        forked = os.fork()
+        if forked == 0:
+            signal.raise_signal(signal.SIGTERM)
+            os._exit(0)
+        os.waitpid(forked, 0)
+        signal.raise_signal(signal.SIGHUP)
+        wait_for(lambda: loop.turn(1.0) and signal.SIGHUP in seen)
+        return sorted(int(signum) for signum in seen if signum != signal.SIGCHLD)
+
+    assert in_child(daemon) == [signal.SIGHUP]
+
+
 def test_resized_terminal_is_ignored() -> None:
     def daemon() -> list[int]:
         loop, seen, _ = installed()

@@ -437,6 +437,12 @@ def test_zero_byte_in_the_environment_is_a_failure_not_a_crash(way: Way) -> None
     assert (error.stage, error.errno) == ("exec", errno.EINVAL)
 
 
+@every_way
+def test_number_in_the_environment_is_a_failure_not_a_crash(way: Way) -> None:
+    error = failure(way(shell("exit 0", env={"PATH": PATH, "NUMBER": 5})))
+    assert (error.stage, error.errno) == ("exec", errno.EINVAL)
+
+
 @pytest.mark.parametrize("argv", [(), ("",)])
 def test_empty_command_is_a_failure(argv: tuple[str, ...]) -> None:
     assert failure(Launch(argv=argv, env={})).stage == "exec"
@@ -484,14 +490,15 @@ def test_no_process_left_is_a_failure_of_stage_fork() -> None:
 
 
 @every_way
-def test_three_hundred_failures_leave_no_descriptor_and_no_child(way: Way, tmp_path: Path) -> None:
+def test_hundreds_of_failures_leave_no_descriptor_and_no_child(way: Way, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     launches = [
         way(Launch(argv=(missing,), env={}, stdout="pipe", stderr="pipe")),
         shell("exit 0", cwd=missing, stdout="pipe", stderr="pipe"),
         shell("exit 0", rlimits=(("NO", 1),), stdout="pipe"),
+        way(shell("exit 0", env={"NUMBER": 5}, stdout="pipe")),
     ]
-    times = 100 if way is WAYS["direct"] else 20  # the launcher takes its time
+    times = 75 if way is WAYS["direct"] else 20  # times four; the launcher takes its time
     before, children = descriptors(), set(direct_children(os.getpid()))
     for _ in range(times):
         for launch in launches:
