@@ -278,7 +278,7 @@ class Arbiter(Management):
         if not name:
             raise ValueError("a watcher needs a name")
         watcher = Watcher(name, cmd, **options)
-        self._within(lambda: self._add(watcher))
+        self.within(lambda: self._add(watcher))
         return watcher
 
     def _add(self, watcher: Watcher) -> None:

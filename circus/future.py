@@ -82,6 +82,10 @@ class Future(Generic[T]):
         self.add_done_callback(settle)
         return later
 
+    def pass_on(self, later: Future[T]) -> None:
+        """Settle `later` in the same way."""
+        self.add_done_callback(lambda _: later._settle(self._value, self._error))
+
     def result(self, timeout: float | None = None) -> T:
         """The value, or what was raised. TimeoutError after `timeout` seconds, RuntimeError if it cannot come."""
         self._wait(timeout)

@@ -31,13 +31,14 @@ AWAITED = (
 
 
 class Outcome:
-    """How one call of a hook ended; `error` is its exception's text, or empty."""
+    """How one call of a hook ended; `error` is the text of `cause`, the exception, or empty."""
 
-    __slots__ = ("error", "result")
+    __slots__ = ("cause", "error", "result")
 
-    def __init__(self, result: bool, error: str = "") -> None:
+    def __init__(self, result: bool, error: str = "", cause: BaseException | None = None) -> None:
         self.result = result
         self.error = error
+        self.cause = cause
 
 
 class Hook:
@@ -56,7 +57,7 @@ class Hook:
             return Outcome(bool(self.function(*args, **kwargs)))
         except (Exception, SystemExit) as exc:  # user code may raise anything; the outcome and the log say what
             logger.exception("Hook '%s' failed", self.name)
-            return Outcome(self.ignore_failure, str(exc) or type(exc).__name__)
+            return Outcome(self.ignore_failure, str(exc) or type(exc).__name__, exc)
 
 
 def resolve_hook(name: str, value: Any, reload: bool = False) -> Hook:

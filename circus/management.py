@@ -11,6 +11,7 @@ from circus.future import Future, finished
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Machine
 from circus.options import Effect
+from circus.process import UNEXISTING, Process
 from circus.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Management:
     def reasons(self) -> dict[str, str]:
         """Watchers in trouble, and what it is."""
         now = time.monotonic()
-        told = self._within(lambda: {machine.name: machine.reason(now) for machine in self.machine.in_order()})
+        told = self.within(lambda: {machine.name: machine.reason(now) for machine in self.machine.in_order()})
         return {name: reason for name, reason in told.items() if reason}
 
     def numprocesses(self) -> int:
@@ -104,17 +105,18 @@ class Management:
         """Figures of this process."""
         from circus.sampling import daemon_figures, in_thread
 
-        return in_thread(lambda: daemon_figures(self.pid), self._not_in_loop)
+        return in_thread(lambda: daemon_figures(self.pid), self.not_in_loop)
 
     def stats(self, names: Sequence[str] | None, pid: int | None, extended: bool) -> Future[Any]:
         """{watcher: {pid: figures}}; taken in another thread, because asking the system takes its time."""
-        from circus.sampling import figures, in_thread
+        from circus.sampling import extend, figures, in_thread
 
         watchers = self.watchers if names is None else [self.find(name) for name in names]
         wanted = [(watcher, watcher.processes) for watcher in watchers]
         if pid is not None:
             wanted = [(watcher, {pid: found[pid]} if pid in found else {}) for watcher, found in wanted]
-        return in_thread(lambda: figures(wanted, extended), self._not_in_loop)
+        future = in_thread(lambda: figures(wanted), self.not_in_loop)
+        return extend(self, watchers, future) if extended else future
 
     # ---- wishes ------------------------------------------------------------------------------------------------
 
@@ -124,29 +126,29 @@ class Management:
         Raises MessageError for unknown names or bad values. Verbs: start, stop, restart, reload, incr, decr, set,
         kill, rm, add, quit, reloadconfig.
         """
-        future: Future[Any] = self._within(lambda: self._wishes.carry_out(verb, names, arguments))
+        future: Future[Any] = self.within(lambda: self._wishes.carry_out(verb, names, arguments))
         return future.guarded_by(lambda: self._may_wait(verb, names))
 
-    def _within(self, work: Callable[[], Any]) -> Any:
+    def within(self, work: Callable[[], Any]) -> Any:
         """Do it in the loop's thread: here and now if this is it or nothing runs."""
         return work() if self._loop is None else self._loop.call(work)
 
     def _may_wait(self, verb: str, names: Sequence[str] | None) -> None:
         """RuntimeError for a thread that would wait for itself."""
-        self._not_in_loop()
+        self.not_in_loop()
         hook, watcher = hooks.current()
         if hook not in hooks.AWAITED or verb == "kill":
             return
         if names is None or any(self.find(name) is watcher for name in names):
             raise RuntimeError(f"the {hook} hook would wait for {verb!r} of its own watcher, which waits for the hook")
 
-    def _not_in_loop(self) -> None:
+    def not_in_loop(self) -> None:
         if self._loop is not None and self._loop.is_own_thread:
             raise RuntimeError("the loop's own thread would wait for itself: use add_done_callback")
 
     def change_spec(self, watcher: Watcher, options: Mapping[str, Any]) -> dict[str, Effect]:
         """Change options without replacing processes; what each change would cost."""
-        effects: dict[str, Effect] = self._within(lambda: self._wishes.change_quietly(watcher, options))
+        effects: dict[str, Effect] = self.within(lambda: self._wishes.change_quietly(watcher, options))
         return effects
 
     def restart(self, inside_circusd: bool = False, watcher_iter_func: Any = None) -> Future[Any]:
@@ -173,8 +175,17 @@ class Management:
         """The `signal` command. MessageError if a child is named without a way to find its parent."""
         from circus.signalling import send
 
-        self._within(lambda: send(self.machine, watcher, signum, pid, **whom))
+        self.within(lambda: send(self.machine, watcher, signum, pid, **whom))
         self.settle_soon()
+
+    def signal_now(self, process: Process, signum: int) -> None:
+        """Without asking hooks, as `Process.send_signal` does. Nothing happens if it is not ours any more."""
+
+        def send() -> None:
+            if self.runtime is not None and process.status != UNEXISTING:
+                self.runtime.children.signal(process.pid, signum)
+
+        self.within(send)
 
     def settle_soon(self) -> None:
         """Have the loop come around, because something is wanted now that was not before."""
@@ -186,7 +197,7 @@ class Management:
 
         runtime = self.runtime
         if runtime is not None:
-            self._within(lambda: runtime.perform(Publish(_key(watcher), event, payload)))
+            self.within(lambda: runtime.perform(Publish(_key(watcher), event, payload)))
 
 
 def _key(watcher: Watcher) -> int:

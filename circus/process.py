@@ -5,7 +5,8 @@
     'sh'
     >>> process.stop()
 
-A process of a watcher is reaped by the arbiter; one of its own by `poll`, `wait` and `stop`.
+A process of a watcher is signalled and reaped by the arbiter, in whose thread no pid can change hands between the
+two; one of its own is reaped by `poll`, `wait` and `stop`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from circus import settings
 from circus.launching import command_line, launch, variables_of
 from circus.names import NO_SUCH_PROCESS
+from circus.options import Option
 from circus.posix import tree
 from circus.posix.processes import Relic, look
+from circus.spec import WatcherSpec
 
 if TYPE_CHECKING:
     from circus.watcher import Watcher
@@ -96,9 +99,15 @@ class Process:
         self.stdout: BinaryIO | None = None
         self.stderr: BinaryIO | None = None
         self._pid = 0
-        self._managed = False
+        self._managed = False  # by an arbiter
         self._exit_code: int | None = None
         self._ended = False
+
+    def __getattr__(self, name: str) -> Any:
+        """What it was started with, under the names of the options: cmd, args, shell, ..."""
+        if isinstance(getattr(WatcherSpec, name, None), Option) and "spec" in self.__dict__:
+            return getattr(self.spec, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def spawn(self) -> None:
         from circus.posix.spawn import spawn
@@ -121,7 +130,7 @@ class Process:
 
     def poll(self) -> int | None:
         """Exit code (-N for signal N) if it has ended, else None."""
-        if self._managed or self._ended:
+        if self._managed or self._ended or not self._pid:
             return self._exit_code
         try:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
@@ -142,7 +151,7 @@ class Process:
     def wait(self, timeout: float | None = None) -> int | None:
         """Exit code once it has ended. TimeoutError after `timeout` seconds."""
         give_up_at = None if timeout is None else time.monotonic() + timeout
-        while self.poll() is None and self.is_alive():
+        while self.poll() is None and self.status != UNEXISTING:
             if give_up_at is not None and time.monotonic() >= give_up_at:
                 raise TimeoutError(f"{self.name} [{self._pid}] still runs after {timeout} s")
             time.sleep(POLL_DELAY)
@@ -155,6 +164,7 @@ class Process:
                 self.send_signal(signal.SIGTERM)
                 if not self._managed:
                     self._wait_or_kill()
+            self.poll()
         finally:
             self.close_output_channels()
 
@@ -171,29 +181,19 @@ class Process:
             if pipe is not None:
                 pipe.close()
 
+    def ended(self, exit_code: int | None) -> None:
+        """The arbiter has reaped it: from now on its pid is somebody else's."""
+        self._exit_code, self._ended = exit_code, True
+
     @property
     def status(self) -> int:
-        """RUNNING, DEAD_OR_ZOMBIE, UNEXISTING or OTHER."""
-        if self._ended or (not self._managed and self.poll() is not None):
+        """RUNNING, DEAD_OR_ZOMBIE, UNEXISTING or OTHER. Reaps nothing."""
+        relic = look(self._pid) if self._pid and not self._ended else None
+        if relic is None:
             return UNEXISTING
-        try:
-            with open(f"/proc/{self._pid}/stat", "rb") as file:
-                state = file.read().rpartition(b")")[2].split()[0]
-        except OSError:
-            return self._status_elsewhere()
-        if state in (b"Z", b"X"):
+        if relic.is_zombie:
             return DEAD_OR_ZOMBIE
-        return RUNNING if state in (b"R", b"S", b"D", b"I") else OTHER
-
-    def _status_elsewhere(self) -> int:
-        """Without /proc, or when it is gone."""
-        try:
-            os.kill(self._pid, 0)
-        except ProcessLookupError:
-            return UNEXISTING
-        except PermissionError:
-            return RUNNING
-        return UNEXISTING if os.path.isdir("/proc/self") else RUNNING
+        return RUNNING if relic.state in ("R", "S", "D", "I") else OTHER
 
     def age(self) -> float:
         """Seconds since it was started."""
@@ -202,10 +202,12 @@ class Process:
     # ---- signals and family ------------------------------------------------------------------------------------
 
     def send_signal(self, sig: int) -> None:
-        try:
-            os.kill(self._pid, sig)
-        except ProcessLookupError:
-            pass  # it ended in the meantime, which is what a signal usually asks for
+        """Nothing happens if it has ended in the meantime, which is what a signal usually asks for."""
+        if self._managed:
+            assert self.watcher is not None and self.watcher.arbiter is not None
+            self.watcher.arbiter.signal_now(self, sig)
+        elif self.poll() is None and not self._ended and self._pid:
+            os.kill(self._pid, sig)  # not reaped yet, so the pid is still its own
 
     def send_signal_child(self, pid: int, sig: int) -> None:
         """Raises psutil.NoSuchProcess if `pid` is not a direct child."""
@@ -213,9 +215,9 @@ class Process:
             if relic.pid == int(pid):
                 tree.kill_tree([relic], sig)
                 return
-        import psutil  # the documented exception; loaded when it is raised
+        from circus.posix.info import no_such_process  # here, because it loads psutil
 
-        raise psutil.NoSuchProcess(int(pid))
+        raise no_such_process(int(pid))
 
     def send_signal_children(self, sig: int, recursive: bool = False) -> None:
         tree.kill_tree(self._family(recursive), sig)
@@ -227,6 +229,8 @@ class Process:
         return int(pid) in self.children()
 
     def _family(self, recursive: bool) -> list[Relic]:
+        if self._ended or not self._pid:
+            return []
         if recursive:
             return tree.descendants(self._pid)
         return [relic for relic in map(look, tree.direct_children(self._pid)) if relic is not None]
@@ -235,19 +239,18 @@ class Process:
 
     def info(self) -> dict[str, Any] | str:
         """Figures, or the text `No such process (stopped?)`."""
-        from circus.posix.info import get_info
+        from circus.sampling import process_figures
 
-        figures = get_info(self._pid, with_childs=True) if self.is_alive() else None
-        if not isinstance(figures, dict):
+        figures = process_figures(self._pid) if self._pid and not self._ended else None
+        if figures is None:
             return NO_SUCH_PROCESS
         figures.update(started=self.started, wid=self.wid, age=self.age())
         return figures
 
     @property
     def username(self) -> str:
-        from circus.posix.info import get_info
-
-        return str(get_info(self._pid).get("username", "N/A"))
+        info = self.info()
+        return str(info["username"]) if isinstance(info, dict) else "N/A"
 
     def __lt__(self, other: Process) -> bool:
         return self.started < other.started

@@ -171,14 +171,14 @@ class Runtime:
         alive = tuple(relic.pid for relic in relics if not relic.is_zombie)
         if alive:
             self._relics[worker.serial] = worker
-        self._output_ends(worker)
+        self._tell_watcher(worker, exit_code)
         self.machine.on(events.Exited(worker.key, worker.serial, exit_code, alive), now)
         return [relic.pid for relic in relics if relic.is_zombie]
 
-    def _output_ends(self, worker: Worker) -> None:
+    def _tell_watcher(self, worker: Worker, exit_code: int | None) -> None:
         watcher = self._watchers.get(worker.key) or self._parting.get(worker.key)
         if watcher is not None:
-            watcher.output_ends(worker.pid)
+            watcher.process_ended(worker.pid, exit_code)
         if worker.key in self._parting and not any(other.key == worker.key for other in self._workers.values()):
             self._parting.pop(worker.key).close_streams(_nothing)
 

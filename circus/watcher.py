@@ -240,8 +240,10 @@ class Watcher:
             pump = self.stream_redirector or self._pump(self._arbiter().loop.post)
             pump.add(pid, pipes)
 
-    def output_ends(self, pid: int) -> None:
-        self._faces.pop(pid, None)
+    def process_ended(self, pid: int, exit_code: int | None) -> None:
+        face = self._faces.pop(pid, None)
+        if face is not None:
+            face.ended(exit_code)
         if self.stream_redirector is not None:
             self.stream_redirector.finish(pid)
 
