@@ -21,7 +21,7 @@ from circus.posix.pidfile import Pidfile
 
 if TYPE_CHECKING:
     from circus.config import Problem
-    from circus.spec import ConfigSpec
+    from circus.spec import CircusSpec, ConfigSpec
 
 logger = logging.getLogger("circus")
 
@@ -38,7 +38,7 @@ FLAGS = (
     ("help", "", "print this text and end"),
 )
 
-# Flags that win over a key of `[circus]`.
+# Flags that win over a key of `[circus]`. The specs stay as the file says, for `reloadconfig` to compare.
 _OPTION_OF = {
     "log-level": "loglevel",
     "log-output": "logoutput",
@@ -115,11 +115,6 @@ def _print(problems: list[Problem]) -> None:
         print(f"{weight}: {problem}", file=sys.stderr)
 
 
-def _with_flags(spec: ConfigSpec, flags: dict[str, str]) -> ConfigSpec:
-    spec.circus = spec.circus.replace(**{_OPTION_OF[name]: flags[name] for name in flags if name in _OPTION_OF})
-    return spec
-
-
 def _is_usable(problems: list[Problem]) -> bool:
     return not any(problem.fatal for problem in problems)
 
@@ -138,74 +133,81 @@ def serve(path: str, flags: dict[str, str]) -> int:
     if not _is_usable(problems):
         _print(problems)
         return 1
-    spec = _with_flags(spec, flags)
+    chosen = {_OPTION_OF[name]: value for name, value in flags.items() if name in _OPTION_OF}
+    options: CircusSpec = spec.circus.replace(**chosen)
     if "daemon" in flags:
         _print(problems)
         try:
-            _rehearse(spec)
+            _rehearse(options)
             daemonize()  # after the last thing the user must see, before anything is opened
         except (OSError, RuntimeError, ValueError) as exc:
             return _fail(_reason(exc))
-    pidfile = Pidfile(spec.circus.pidfile) if spec.circus.pidfile else None
     try:
-        _prepare(spec)
+        _prepare(options)
+    except (OSError, ValueError) as exc:
+        return _fail(_reason(exc))
+    pidfile = Pidfile(options.pidfile) if options.pidfile else None
+    try:
         if pidfile:
             pidfile.create(os.getpid())
-    except (OSError, RuntimeError, ValueError) as exc:
-        return _fail(_reason(exc), spec)
+    except (OSError, RuntimeError) as exc:
+        return _fail(_reason(exc), options)
     _log_problems(problems)
     try:
-        _run(spec, path, flags)
+        _run(spec, path, chosen)
     except OSError as exc:
-        return _fail(_reason(exc), spec)
+        return _fail(_reason(exc), options)
     finally:
         if pidfile:
             pidfile.unlink()
     return 0
 
 
-def _rehearse(spec: ConfigSpec) -> None:
+def _rehearse(options: CircusSpec) -> None:
     """Raise what would go wrong at once in the background, where nobody reads it."""
-    if spec.circus.pidfile and (pid := Pidfile(spec.circus.pidfile).validate()):
-        raise RuntimeError(f"pid file '{spec.circus.pidfile}' is stale, current pid {pid}")
-    if not spec.circus.loggerconfig:
-        _configure_logging(spec)
+    if options.pidfile and (pid := Pidfile(options.pidfile).validate()):
+        raise RuntimeError(f"another daemon runs: pid file '{options.pidfile}' is stale, current pid {pid}")
+    if not options.loggerconfig:
+        _configure_logging(options)
         logs.release()
 
 
-def _prepare(spec: ConfigSpec) -> None:
-    if spec.circus.umask is not None:
-        os.umask(spec.circus.umask)
-    _configure_logging(spec)
-    if spec.circus.debug_gc:
+def _prepare(options: CircusSpec) -> None:
+    if options.umask is not None:
+        os.umask(options.umask)
+    _configure_logging(options)
+    if options.debug_gc:
         import gc
 
         gc.set_debug(gc.DEBUG_STATS | gc.DEBUG_COLLECTABLE | gc.DEBUG_UNCOLLECTABLE)
 
 
-def _configure_logging(spec: ConfigSpec) -> None:
-    circus = spec.circus
-    logs.configure_logger(logger, circus.loglevel or "info", circus.logoutput or "-", circus.loggerconfig)
+def _configure_logging(options: CircusSpec) -> None:
+    logs.configure_logger(logger, options.loglevel or "info", options.logoutput or "-", options.loggerconfig)
 
 
-def _run(spec: ConfigSpec, path: str, flags: dict[str, str]) -> None:
+def _run(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> None:
     """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
     from circus.arbiter import Arbiter  # here, so that --check needs neither zmq nor threads
 
-    while Arbiter.from_spec(spec, config_file=path).run():
-        spec = _read_again(spec, path, flags)
+    while True:
+        arbiter = Arbiter.from_spec(spec, config_file=path)
+        for name, value in chosen.items():
+            setattr(arbiter, name, value)
+        if not arbiter.run():
+            return
+        spec = _read_again(spec, path, chosen)
 
 
-def _read_again(spec: ConfigSpec, path: str, flags: dict[str, str]) -> ConfigSpec:
+def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSpec:
     """The configuration as it is now; the old one if the new one cannot be used."""
     fresh, problems = config.read(path, os.environ)
     _log_problems(problems)
     if not _is_usable(problems):
         logger.error("%s cannot be used, going on with what it said before", path)
         return spec
-    fresh = _with_flags(fresh, flags)
     try:
-        _prepare(fresh)
+        _prepare(fresh.circus.replace(**chosen))
     except (OSError, ValueError) as exc:
         logger.error("logging goes on as before: %s", _reason(exc))
     return fresh
@@ -218,10 +220,10 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _fail(text: str, spec: ConfigSpec | None = None, code: int = 1) -> int:
+def _fail(text: str, options: CircusSpec | None = None, code: int = 1) -> int:
     """Say why circusd ends, on the terminal and, if that is another place, in the log."""
     print(f"circusd: error: {text}", file=sys.stderr)
-    if spec is not None and (spec.circus.logoutput or "-") != "-":
+    if options is not None and (options.logoutput or "-") != "-":
         logger.error("%s", text)
     return code
 

@@ -171,7 +171,8 @@ def _flapping_defaults(source: Source, section: str) -> dict[str, Any]:
 
 
 def _watchers(source: Source, flapping: Mapping[str, Any]) -> Iterator[WatcherSpec]:
-    seen: dict[str, str] = {}
+    seen: dict[str, str] = {}  # section by name
+    folded: dict[str, str] = {}  # the same, ignoring case
     for section, name in _named(source, "watcher:"):
         spec = _watcher(source, section, source.document.get(section, "name") or name, flapping)
         source.problems += check.slips(section, spec)
@@ -182,10 +183,10 @@ def _watchers(source: Source, flapping: Mapping[str, Any]) -> Iterator[WatcherSp
             text = f"{reason}. Failed to create watcher {spec.name!r}: it is left out"
             source.fault(section, key, text, fatal=False, skips=True)
             continue
-        twin = next((other for other in seen if other.lower() == spec.name.lower()), None)
-        if twin is not None:
-            source.fault(section, "", f"[{seen[twin]}] differs only in case: commands find the last one", fatal=False)
-        seen[spec.name] = section
+        twin = folded.get(spec.name.lower())
+        if twin:
+            source.fault(section, "", f"[{twin}] differs only in case: commands find the last one", fatal=False)
+        seen[spec.name] = folded[spec.name.lower()] = section
         yield spec
 
 

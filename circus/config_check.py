@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 
 from circus import convert, names
@@ -37,8 +38,7 @@ def unavailable(config: ConfigSpec) -> list[Problem]:
     for plugin in config.plugins:
         miss(f"plugin:{plugin.name}", "", "plugins are", "remove the section")
     if config.circus.statsd:
-        key = "statsd" if "stats_endpoint" not in config.circus.values else "stats_endpoint"
-        miss("circus", key, "the statistics stream is", "remove statsd and stats_endpoint")
+        miss("circus", "statsd", "the statistics stream is", "remove statsd and stats_endpoint")
     if config.circus.httpd:
         miss("circus", "httpd", "the web console is", "remove httpd")
     for watcher in config.watchers:
@@ -100,9 +100,15 @@ def free_form(section: str, key: str) -> Iterator[Problem]:
     if CircusSpec.lookup(key):
         yield Problem("", 0, section, key, "is an option of [circus]; here it has no effect", fatal=False)
         return
-    guess = convert.nearest(key, watcher_keys())
+    guess = _nearest_watcher_key(key)
     if guess:
         yield Problem("", 0, section, key, f"is not an option, only data; did you mean {guess}?", fatal=False)
+
+
+@functools.cache
+def _nearest_watcher_key(key: str) -> str | None:
+    """Remembered: all watchers of a file may have the same keys of their own."""
+    return convert.nearest(key, watcher_keys())
 
 
 def flapping(section: str, key: str) -> Iterator[Problem]:
@@ -126,14 +132,15 @@ def slips(section: str, spec: WatcherSpec) -> Iterator[Problem]:
             yield warn(f"hooks.{name}", f"there is no such hook, so it is never called{hint}")
     for stream in ("stdout_stream", "stderr_stream"):
         conf = getattr(spec, stream)
-        known = [option.name for option in StreamSpec.options()]
         for key in conf:
-            if "." not in str(conf.get("class", "")) and key not in known:
-                yield warn(f"{stream}.{key}", f"the stream has no such option{_did_you_mean(key, known)}")
+            if "." not in str(conf.get("class", "")) and StreamSpec.lookup(key) is None:
+                hint = _did_you_mean(key, _keys(StreamSpec))
+                yield warn(f"{stream}.{key}", f"the stream has no such option{hint}")
     if not spec.cmd:
         yield warn("", "has no cmd, so there is nothing to run")
     try:
-        convert.split_words("" if spec.shell else spec.cmd)
+        if not spec.shell and any(letter in spec.cmd for letter in "'\"\\"):  # nothing else can go wrong
+            convert.split_words(spec.cmd)
     except ValueError as exc:
         yield warn("cmd", str(exc))
 
@@ -159,11 +166,11 @@ def _impossible_stream(conf: Mapping[str, object]) -> tuple[str, str] | None:
         return next(iter(conf)), "a stream needs a class or a filename"
     if name and name not in STREAM_CLASSES:
         return "class", f"there is no stream class {name}{_did_you_mean(name, STREAM_CLASSES)}"
-    for option in StreamSpec.options():
-        text = conf.get(option.name)
+    for key, text in conf.items():
+        option = StreamSpec.lookup(key)
         try:
-            if text:
+            if option and text:
                 option.kind.parse(str(text))
         except ValueError as exc:
-            return option.name, str(exc)
+            return key, str(exc)
     return None

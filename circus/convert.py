@@ -59,8 +59,8 @@ def _named_signal(text: str) -> int:
 
 
 def _short_number(digits: str) -> int:
-    """0 for what is far too long: int() itself refuses thousands of digits with a text of its own."""
-    return int(digits) if len(digits) < 6 else 0
+    """No signal for what is far too long: int() itself refuses thousands of digits with a text of its own."""
+    return int(digits) if len(digits) < 6 else signal.NSIG
 
 
 def signal_name(signum: int) -> str:
@@ -168,12 +168,17 @@ def value_text(value: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name that `word` looks like a slip of: one letter wrong, one more for every eight. None if none."""
-    distance, name = min(((_distance(word, name), name) for name in known), default=(len(word), ""))
-    return name if 0 < distance <= 1 + len(word) // 8 else None
+    limit = 1 + len(word) // 8
+    close = [(distance, name) for name in known if (distance := _distance(word, name, limit)) <= limit]
+    distance, name = min(close, default=(0, ""))
+    return name if distance else None
 
 
-def _distance(a: str, b: str) -> int:
-    """How many letters to insert, drop, change or swap with a neighbour to turn `a` into `b`."""
+def _distance(a: str, b: str, limit: int) -> int:
+    """How many letters to insert, drop, change or swap with a neighbour to turn `a` into `b`; more than `limit` is
+    just more: a file may hold thousands of keys to compare."""
+    if abs(len(a) - len(b)) > limit:
+        return limit + 1
     older: list[int] = []
     previous: list[int] = []
     current = list(range(len(b) + 1))
@@ -184,6 +189,8 @@ def _distance(a: str, b: str) -> int:
             if i > 1 and j > 1 and letter == b[j - 2] and other == a[i - 2]:
                 best = min(best, older[j - 2] + 1)
             current.append(best)
+        if min(current) > limit and min(previous) > limit:
+            return limit + 1
     return current[-1]
 
 

@@ -90,21 +90,18 @@ class LogFile(logging.FileHandler):
         super().__init__(filename, encoding="utf-8", errors="backslashreplace")
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._was_moved():
+        stream = self.stream
+        if stream is not None and self._was_moved(stream.fileno()):
             try:
-                fresh = self._open()
+                self.stream = self._open()
             except OSError:
                 pass  # the directory is gone or full; the next record tries again
             else:
-                self.stream, previous = fresh, self.stream
-                if previous is not None:
-                    previous.close()
+                stream.close()
         super().emit(record)
 
-    def _was_moved(self) -> bool:
-        if self.stream is None:  # closed; the base class opens it
-            return False
-        opened = os.fstat(self.stream.fileno())
+    def _was_moved(self, fd: int) -> bool:
+        opened = os.fstat(fd)
         try:
             there = os.stat(self.baseFilename)
         except OSError:

@@ -99,7 +99,7 @@ class _Env(Kind["Mapping[str, str] | None"]):
                 raise MessageError(f"'{name}' isn't a string")
             if not name or "=" in name or "\0" in name + text:  # execve(2) has no way to say it
                 raise MessageError(f"'{key}' {self.fault}: {name!r} cannot be a variable")
-        return env if env is None else dict(env)
+        return dict(env) if env else None
 
 
 class _Limit(Kind["int | None"]):
@@ -141,6 +141,10 @@ def _bounded(number: N) -> N:
 
 def _text(value: str) -> str:
     return value
+
+
+def _words(value: str) -> str | None:
+    return value or None
 
 
 def _integer(value: str) -> int:
@@ -195,7 +199,7 @@ def _hook(value: str) -> tuple[object, bool]:
 
 TEXT: Kind[str] = Kind("text", _text, (str,), "isn't a string")
 OPTIONAL_TEXT: Kind[str | None] = Kind("text", _text, (str, type(None)), "isn't a string")
-ARGS: Kind[str | list[str] | None] = _Words("words", _text, (str, list, tuple, type(None)), "isn't a list or string")
+ARGS: Kind[str | list[str] | None] = _Words("words", _words, (str, list, tuple, type(None)), "isn't a list or string")
 WORDS: Kind[list[str]] = Kind("list", str.split, (str, list), "isn't a list")
 INTEGER: Kind[int] = _Integer("integer", _integer, (int, str), "isn't an integer")
 NUMBER: Kind[float] = _Number("number", _number, (int, float, str), "isn't a number")
@@ -316,7 +320,9 @@ class Spec:
 
 
 _ABSENT = object()
+# Made on first use, because the members of a class are known only after its body.
 _INDEXES: dict[type, dict[str, Option[Any]]] = {}
+_FAMILIES: dict[type, list[Family[Any]]] = {}
 
 
 def _index(cls: type[Spec]) -> dict[str, Option[Any]]:
@@ -330,7 +336,9 @@ def _names(option: Option[Any]) -> tuple[str, ...]:
 
 
 def _family(cls: type[Spec], name: str) -> Option[Any] | None:
-    for option in cls.options():
-        if isinstance(option, Family) and name.startswith(option.prefix) and name != option.prefix:
-            return option
+    if cls not in _FAMILIES:
+        _FAMILIES[cls] = [option for option in cls.options() if isinstance(option, Family)]
+    for family in _FAMILIES[cls]:
+        if name.startswith(family.prefix) and name != family.prefix:
+            return family
     return None
