@@ -442,3 +442,30 @@ def test_listen_on_a_daemon_that_does_not_tell_has_code_1():
         run = ctl("listen", endpoint=daemon.endpoint)
     assert run.returncode == 1
     assert run.stderr == f"error: {daemon.endpoint} does not tell where its events are: no such option\n"
+
+
+# ---- what a start costs
+
+
+def test_one_command_loads_neither_the_others_nor_the_daemon():
+    code = (
+        "import sys; from circus.commands import get_command; get_command('status');"
+        "print(*[m for m in sys.modules if m.startswith('circus.commands.')]);"
+        "print(*sorted({'psutil', 'zmq', 'logging', 'asyncio', 'inspect', 'dataclasses', 'uuid', 'pickle', 'argparse'}"
+        " & set(sys.modules)))"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    commands, heavy = output.split("\n")[:2]
+    assert set(commands.split()) == {f"circus.commands.{name}" for name in ("base", "kinds", "status")}
+    assert heavy == ""
+
+
+def test_importing_circusctl_loads_nothing_heavy():
+    heavy = ["psutil", "logging", "asyncio", "inspect", "dataclasses", "uuid", "argparse", "cmd", "readline"]
+    heavy += [f"circus.{name}" for name in ("consumer", "spec", "commands.manual", "commands.diagnose")]
+    code = (
+        "import sys, zmq; before = {*sys.modules}; import circus.circusctl;"
+        f"print(*sorted({{*{heavy}}} & {{*sys.modules}} - before))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "\n"

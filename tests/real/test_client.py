@@ -205,6 +205,12 @@ def test_ipv6_endpoint_is_reached():
     context.destroy(linger=0)
 
 
+def test_endpoint_that_is_none_is_a_call_error_that_names_it():
+    with pytest.raises(CallError) as caught:
+        CircusClient(endpoint="nonsense://x")
+    assert str(caught.value).startswith("'nonsense://x' is not usable as an endpoint such as tcp://127.0.0.1:5555: ")
+
+
 # ---- asyncio
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from circus.circusctl import GLOBAL_FLAGS, known_words, main
@@ -176,14 +173,3 @@ def test_silence_of_a_suspended_process_is_that():
 @pytest.mark.parametrize("received", [b"SSH-2.0", b"HTTP/1.1 400", b""])
 def test_other_words_or_hanging_up_is_another_program(received):
     assert judged(received)[0] == FAIL
-
-
-def test_importing_circusctl_loads_nothing_heavy():
-    heavy = ["psutil", "logging", "asyncio", "inspect", "dataclasses", "uuid", "argparse", "cmd", "readline"]
-    heavy += [f"circus.{name}" for name in ("consumer", "spec", "commands.manual", "commands.diagnose")]
-    code = (
-        "import sys, zmq; before = {*sys.modules}; import circus.circusctl;"
-        f"print(*sorted({{*{heavy}}} & {{*sys.modules}} - before))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "\n"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 import circus.client
 import circus.exc
-from circus.client import CallError, CircusClient, cast_message, make_json, make_message
+from circus.client import cast_message, make_json, make_message
 
 
 def test_make_message_puts_keywords_into_properties():
@@ -30,9 +28,3 @@ def test_make_json_is_bytes():
 
 def test_call_error_is_the_one_of_exc():
     assert circus.client.CallError is circus.exc.CallError
-
-
-def test_endpoint_that_is_none_is_a_call_error_that_names_it():
-    with pytest.raises(CallError) as caught:
-        CircusClient(endpoint="nonsense://x")
-    assert str(caught.value).startswith("'nonsense://x' is not usable as an endpoint such as tcp://127.0.0.1:5555: ")

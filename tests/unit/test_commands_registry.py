@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 import circus.commands
@@ -92,19 +89,6 @@ def test_error_numbers_are_those_of_the_wire():
         "NOT_SPECIFIED", "INVALID_JSON", "UNKNOWN_COMMAND", "MESSAGE_ERROR", "OS_ERROR", "COMMAND_ERROR",
         "BAD_MSG_DATA_ERROR",
     )] == list(range(7))  # fmt: skip
-
-
-def test_one_command_loads_neither_the_others_nor_the_daemon():
-    code = (
-        "import sys; from circus.commands import get_command; get_command('status');"
-        "print(*[m for m in sys.modules if m.startswith('circus.commands.')]);"
-        "print(*sorted({'psutil', 'zmq', 'logging', 'asyncio', 'inspect', 'dataclasses', 'uuid', 'pickle', 'argparse'}"
-        " & set(sys.modules)))"
-    )
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    commands, heavy = output.split("\n")[:2]
-    assert set(commands.split()) == {f"circus.commands.{name}" for name in ("base", "kinds", "status")}
-    assert heavy == ""
 
 
 def test_reference_page_is_fresh(pytestconfig):
