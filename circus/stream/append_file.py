@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import os
-
-from circus.stream.base import PartialWriteError
 
 logger = logging.getLogger("circus")
 
@@ -22,7 +19,7 @@ class AppendFile:
     """The open end of one log file. Used by one thread at a time.
 
     `size` is the file's length as far as we know (others may write to it too: `check` asks again),
-    `line_open` tells that the last byte we wrote was not a line end.
+    `line_open` tells that the last byte we wrote was not a line end, `written` counts all bytes we ever wrote.
     """
 
     def __init__(self, path: str) -> None:
@@ -66,21 +63,23 @@ class AppendFile:
         if fd >= 0:
             os.close(fd)
 
-    def check(self) -> None:
+    def check(self) -> bool:
         """Make sure that we write to the file the path leads to; open it again if not. Also learns the real size.
 
-        When the path cannot be opened (a directory took its place, no permission) but the old file still has a name
-        somewhere, writing goes on there and nothing is lost. OSError only if the bytes would go where nobody can
-        ever read them.
+        True if it is another file than before. When the path cannot be opened (a directory took its place, no
+        permission) but the old file still has a name somewhere, writing goes on there and nothing is lost. OSError
+        only if the bytes would go where nobody can ever read them.
         """
         if self.is_open and self.is_current():
-            return
+            return False
+        before = self._identity
         try:
             self.open()
         except OSError as error:
             if not self.is_open or os.fstat(self._fd).st_nlink == 0:
                 raise
             self._warn_once(error)
+        return self._identity != before
 
     def is_current(self) -> bool:
         """Whether the path still leads to the file we write to. Also learns its real size: others may write too."""
@@ -109,15 +108,14 @@ class AppendFile:
             pass  # as above
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append all of it. Raises PartialWriteError that tells how much is missing in the file."""
+        """Append all of it. OSError if that failed on the way; `written` tells how far it came."""
         left = memoryview(data)
         last = left[-1:]
         while left:
             try:
                 count = os.write(self._fd, left)
             except OSError as error:
-                error = OSError(error.errno or errno.EIO, error.strerror, self.path)
-                raise PartialWriteError(error, len(left)) from None
+                raise OSError(error.errno, error.strerror, self.path) from None
             self.size += count
             self.written += count
             left = left[count:]

@@ -80,7 +80,7 @@ class FileStream:
 
     def open(self) -> None:
         """Open the file, or open it again if the path leads to another one by now."""
-        self._file.check()
+        self._follow()
 
     def close(self) -> None:
         """Write unfinished stamped lines and close the file. The next `open` or write opens it again."""
@@ -122,8 +122,15 @@ class FileStream:
         followed = self._seen_rotation is FileStream._last_rotation
         if now >= self._check_at or not followed or not self._file.is_open:
             self._seen_rotation = FileStream._last_rotation
-            self._file.check()
+            self._follow()
             self._check_at = now + self.check_delay
+
+    def _follow(self) -> None:
+        if self._file.check():
+            self._file_changed()
+
+    def _file_changed(self) -> None:
+        """Somebody else began a new file. Nothing to do here: its size is known."""
 
     def _write(self, data: bytes | memoryview) -> None:
         while (room := self._room(len(data))) < len(data):
@@ -169,6 +176,7 @@ class FileStream:
                 self._remove_old_backups()
             else:
                 file.open()  # somebody else rotated or moved it; whether this one is full is another question
+                self._file_changed()
             self._warned = False
         except OSError as error:
             file.unlock()
@@ -177,11 +185,11 @@ class FileStream:
 
     def _put_aside(self) -> None:
         path = self._file.path
-        for number in range(self.backup_count - 1, 0, -1):
-            try:
-                os.rename(f"{path}.{number}", f"{path}.{number + 1}")
-            except FileNotFoundError:
-                pass  # not that many backups yet
+        last = 1
+        while last < self.backup_count and os.path.lexists(f"{path}.{last}"):
+            last += 1
+        for number in range(last, 1, -1):
+            os.rename(f"{path}.{number - 1}", f"{path}.{number}")
         os.rename(path, f"{path}.1")
 
     def _remove_old_backups(self) -> None:
@@ -230,7 +238,7 @@ class TimedRotatingFileStream(FileStream):
         if time.time() < self._rollover_at or time.monotonic() < self._rotate_at:
             return length
         if not self._file.size:  # nothing to put aside: the file's period just begins later
-            self._rollover_at = self._schedule.next_after(time.time())
+            self._file_changed()
             return length
         return 0
 
@@ -242,6 +250,9 @@ class TimedRotatingFileStream(FileStream):
             number += 1
             target = f"{wanted}.{number}"
         os.rename(path, target)
+        self._file_changed()
+
+    def _file_changed(self) -> None:
         self._rollover_at = self._schedule.next_after(time.time())
 
     def _remove_old_backups(self) -> None:

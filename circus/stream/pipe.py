@@ -15,9 +15,9 @@ LARGEST = 1 << 20
 DEFAULT = 65536
 # Without privilege all pipes of a user together may have 64 MiB (/proc/sys/fs/pipe-user-pages-soft); beyond that the
 # kernel gives new ones a page or two, which is slow for everybody. So the first pipes are made large and later ones
-# less so. Descriptors are handed out lowest number first, so the number tells about how many there are. With this
-# budget the sum over all pipes stays below the limit: 1 MiB up to descriptor 31, then halved with each doubling.
-_BUDGET = 16 << 20
+# less so. Descriptors are handed out lowest number first, so the number tells about how many there are: 1 MiB below
+# 16, then half as much with each doubling. All that are larger than usual sum up to 40 MiB at most.
+_BUDGET = 8 << 20
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
 _F_GETPIPE_SZ = getattr(fcntl, "F_GETPIPE_SZ", None)
 
@@ -25,13 +25,14 @@ _F_GETPIPE_SZ = getattr(fcntl, "F_GETPIPE_SZ", None)
 class Pipe:
     """Owned by a pump's thread. `tail` is the start of a line that waits for its end."""
 
-    __slots__ = ("_identity", "fd", "pid", "sink", "tail")
+    __slots__ = ("_identity", "fd", "is_open", "pid", "sink", "tail")
 
     def __init__(self, fd: int, pid: int, sink: Sink) -> None:
         self.fd = fd
         self.pid = pid
         self.sink = sink
         self.tail = b""
+        self.is_open = True
         self._identity = _identity(fd)
 
     def prepare(self) -> None:
@@ -72,6 +73,7 @@ class Pipe:
         return now is not None and now == self._identity
 
     def close(self) -> None:
+        self.is_open = False
         if self.is_ours():
             os.close(self.fd)
 

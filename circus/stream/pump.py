@@ -169,11 +169,14 @@ class Pump:
     def _serve(self) -> None:
         """One pass: wait, then one read for each pipe that has something, so that none of them starves the others."""
         events = self._selector.select(self._reader.timeout())
+        if any(key.data is None for key, _ in events):
+            # First what was asked, so that output written after `swap` has returned goes to the new stream.
+            self._mailbox.clear_wake()
+            self._mailbox.run_requests()
         for key, _ in events:
-            if key.data is None:
-                self._mailbox.clear_wake()
-            elif self._reader.read(key.data) == ENDED:
-                self._end(key.data)
+            pipe = key.data
+            if pipe is not None and pipe.is_open and self._reader.read(pipe) == ENDED:
+                self._end(pipe)
         self._reader.tidy(idle=not events)
 
     def _stumbled(self) -> None:

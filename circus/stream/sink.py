@@ -131,7 +131,8 @@ class Sink:
         except (Exception, SystemExit) as error:  # as above
             self._failed(error, size, time.monotonic() - started)
         else:
-            self._recovered()
+            if size:  # what took no data proves nothing
+                self._recovered()
 
     def _lose(self, size: int) -> None:
         self.dropped += size
