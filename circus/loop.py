@@ -34,6 +34,9 @@ Turn = Callable[[float], "float | None"]
 # Callables run per pass, so that a flood of posts cannot keep descriptors from being looked at.
 POSTS_PER_PASS = 1000
 
+# By thread; each entry is put and removed by its own thread.
+_running: dict[int, Loop] = {}
+
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
@@ -147,10 +150,12 @@ class Loop:
         if self.is_running:
             raise RuntimeError("the loop runs already")
         self._thread_id = threading.get_ident()
+        _running[self._thread_id] = self
         try:
             while not self._stopping:
                 self._pass()
         finally:
+            del _running[self._thread_id]
             self._thread_id = None
             self._stopping = False
             self._run_calls()
@@ -215,6 +220,11 @@ class Loop:
             os.close(self._wake_write)
         self._posted.clear()
 
+    def __del__(self) -> None:
+        # One that was made for an arbiter and never run. Half-made, it has no flag yet.
+        if not getattr(self, "_closed", True):
+            self.close()
+
     # ---- names that existing programs use ----------------------------------------------------------------------
 
     READ = READ
@@ -222,6 +232,14 @@ class Loop:
 
     def start(self) -> None:
         self.run()
+
+    @staticmethod
+    def current() -> Loop:
+        """The loop that runs in the calling thread. RuntimeError if none does."""
+        loop = _running.get(threading.get_ident())
+        if loop is None:
+            raise RuntimeError("no loop runs in this thread")
+        return loop
 
     def make_current(self) -> None:
         """Kept for programs written for another loop; there is nothing to do here."""

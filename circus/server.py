@@ -201,7 +201,7 @@ class Discovery:
 
     def start(self) -> None:
         try:
-            self._socket = _multicast_socket(self._multicast_endpoint)
+            self._socket = multicast_socket(self._multicast_endpoint)
         except (OSError, ValueError) as exc:
             logger.warning("discovery is off: multicast_endpoint %s: %s", self._multicast_endpoint, exc)
             return
@@ -222,7 +222,7 @@ class Discovery:
             self._socket = None
 
 
-def _multicast_socket(endpoint: str) -> socket.socket:
+def multicast_socket(endpoint: str) -> socket.socket:
     """A socket in the group of `udp://ADDRESS:PORT`. ValueError if the address is not a multicast one."""
     scheme, _, rest = endpoint.partition("://")
     host, _, port = rest.rpartition(":")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from circus import names, settings
-from circus.environment import watcher_env
+from circus.environment import python_paths, watcher_env
 from circus.exc import MessageError
 from circus.future import Future, finished
 from circus.hooks import Hook, resolve_hook
@@ -84,11 +85,17 @@ class Watcher:
         self.evpub_socket: Any = None
         self.machine: Machine | None = None
         self.env: dict[str, str] = watcher_env(spec, os.environ)
+        self._find_modules()
         self.resolved_hooks = {key: resolve_hook(key, value) for key, value in spec.hooks.items()}
         self.stdout_stream = _stream(spec.stdout_stream)
         self.stderr_stream = _stream(spec.stderr_stream)
         self.stream_redirector: Pump | None = None
         self._faces: dict[int, Process] = {}
+
+    def _find_modules(self) -> None:
+        """Hooks and streams may stand where the programs of the watcher find their modules."""
+        if self.spec.hooks or self.spec.stdout_stream or self.spec.stderr_stream:
+            sys.path += [path for path in python_paths(self.env) if path not in sys.path]
 
     # ---- its place ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,353 @@
+"""Helpers that existing programs, plugins and stream classes import from here. Circus itself never does.
+
+Most are other modules' functions under their old name; what is written out here has no other user.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import pwd
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from circus import convert
+from circus.convert import bytes2human, env_to_str, human2bytes, resolve_name, to_bool, to_bytes, to_signum, to_str
+from circus.environment import watcher_env
+from circus.exc import ConflictError, ImportStringError
+from circus.future import Future
+from circus.launching import working_dir as get_working_dir
+from circus.logs import LOG_DATE_FMT, LOG_DATE_SYSLOG_FMT, LOG_FMT, LOG_LEVELS, configure_logger
+from circus.loop import Loop, Timer
+from circus.names import (
+    DEFAULT_ENDPOINT_DEALER,
+    DEFAULT_ENDPOINT_MULTICAST,
+    DEFAULT_ENDPOINT_STATS,
+    DEFAULT_ENDPOINT_SUB,
+)
+from circus.posix.daemon import MAXFD
+from circus.posix.info import get_info
+from circus.posix.users import user_info
+from circus.template import expand
+
+if TYPE_CHECKING:
+    import configparser
+    import socket
+
+    import zmq
+
+    from circus.watcher import Watcher
+
+__all__ = [
+    "DEFAULT_ENDPOINT_DEALER",
+    "DEFAULT_ENDPOINT_MULTICAST",
+    "DEFAULT_ENDPOINT_STATS",
+    "DEFAULT_ENDPOINT_SUB",
+    "IS_WINDOWS",
+    "LOG_DATE_FMT",
+    "LOG_DATE_SYSLOG_FMT",
+    "LOG_FMT",
+    "LOG_LEVELS",
+    "MAXFD",
+    "REDIRECT_TO",
+    "AsyncPeriodicCallback",
+    "ConflictError",
+    "DictDiffer",
+    "ImportStringError",
+    "ObjectDict",
+    "TransformableFuture",
+    "bytes2human",
+    "check_future_exception_and_log",
+    "close_on_exec",
+    "configure_logger",
+    "convert_opt",
+    "create_udp_socket",
+    "debuglog",
+    "dict_differ",
+    "env_to_str",
+    "get_connection",
+    "get_default_gid",
+    "get_info",
+    "get_python_version",
+    "get_username_from_uid",
+    "get_working_dir",
+    "human2bytes",
+    "load_virtualenv",
+    "parse_env_dict",
+    "parse_env_str",
+    "replace_gnu_args",
+    "resolve_name",
+    "synchronized",
+    "to_bool",
+    "to_bytes",
+    "to_gid",
+    "to_signum",
+    "to_str",
+    "to_uid",
+    "tornado_sleep",
+]
+
+logger = logging.getLogger("circus")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+IS_WINDOWS = False
+REDIRECT_TO = os.devnull
+
+
+# ---- users -------------------------------------------------------------------------------------------------------
+
+
+def to_uid(name: str | int) -> int:
+    """The uid of a user, by name or number. ValueError if there is no such user."""
+    uid, _, _ = user_info(name)
+    assert uid is not None
+    try:
+        return pwd.getpwuid(uid).pw_uid
+    except KeyError:
+        raise ValueError(f"{name!r} isn't a valid user id") from None
+
+
+def to_gid(name: str | int) -> int:
+    """The gid of a group, by name or number. ValueError if there is no such group."""
+    import grp
+
+    _, gid, _ = user_info(None, name)
+    assert gid is not None
+    try:
+        return grp.getgrgid(gid).gr_gid
+    except KeyError:
+        raise ValueError(f"{name!r} isn't a valid group id") from None
+
+
+def get_username_from_uid(uid: str | int) -> str:
+    return pwd.getpwuid(uid).pw_name if isinstance(uid, int) else uid
+
+
+def get_default_gid(uid: str | int) -> int:
+    return (pwd.getpwuid(uid) if isinstance(uid, int) else pwd.getpwnam(uid)).pw_gid
+
+
+# ---- text and environments ---------------------------------------------------------------------------------------
+
+
+def parse_env_str(text: str) -> dict[str, str]:
+    """`A=1,B=$HOME` to a dict, with `$NAME` from our own environment."""
+    return parse_env_dict(convert.parse_env_str(text))
+
+
+def parse_env_dict(env: Mapping[str, str]) -> dict[str, str]:
+    return {key.strip(): convert.expand_dollars(value, os.environ) for key, value in env.items()}
+
+
+def convert_opt(key: str, value: Any) -> str:
+    """An option's value as `get` prints it."""
+    return env_to_str(value) if key == "env" else convert.value_text(value)
+
+
+def replace_gnu_args(data: object, prefix: str = "circus", **options: Any) -> str:
+    """Replace `$(PREFIX.NAME)` by an option, and `$(PREFIX.OPTION.KEY)` by what a mapping holds."""
+    variables: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            variables.update({f"{name}.{key}": item for key, item in value.items()})
+        else:
+            variables[name] = value
+    text = str(data)
+    if prefix != "circus":
+        text = text.replace(f"$({prefix}.", "$(circus.").replace(f"(({prefix}.", "((circus.")
+    return expand(text, variables)
+
+
+def load_virtualenv(watcher: Watcher, py_ver: str | None = None) -> None:
+    """Put the programs and packages of a watcher's virtualenv first in its environment. ValueError if it has none."""
+    spec = watcher.spec if py_ver is None else watcher.spec.replace(virtualenv_py_ver=py_ver)
+    watcher.env.update(watcher_env(spec, os.environ))
+
+
+def get_python_version() -> str:
+    """X.Y of the running Python."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+# ---- dicts -------------------------------------------------------------------------------------------------------
+
+
+class DictDiffer:
+    """The keys that were added, removed, changed and unchanged from one dict to another."""
+
+    def __init__(self, current_dict: Mapping[Any, Any], past_dict: Mapping[Any, Any]) -> None:
+        self.current_dict, self.past_dict = current_dict, past_dict
+
+    def added(self) -> set[Any]:
+        return self.current_dict.keys() - self.past_dict.keys()
+
+    def removed(self) -> set[Any]:
+        return self.past_dict.keys() - self.current_dict.keys()
+
+    def changed(self) -> set[Any]:
+        both = self.current_dict.keys() & self.past_dict.keys()
+        return {key for key in both if self.current_dict[key] != self.past_dict[key]}
+
+    def unchanged(self) -> set[Any]:
+        return (self.current_dict.keys() & self.past_dict.keys()) - self.changed()
+
+
+def dict_differ(dict1: Mapping[Any, Any], dict2: Mapping[Any, Any]) -> bool:
+    """Whether a key they share has another value."""
+    return bool(DictDiffer(dict1, dict2).changed())
+
+
+class ObjectDict(dict[str, Any]):
+    """A dict whose items are attributes as well."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+# ---- descriptors, sockets, files ---------------------------------------------------------------------------------
+
+
+def close_on_exec(fd: int) -> None:
+    os.set_inheritable(fd, False)
+
+
+def get_connection(
+    socket: zmq.Socket[Any], endpoint: str, ssh_server: str | None = None, ssh_keyfile: str | None = None
+) -> None:
+    """Connect a zmq socket, through a tunnel if asked."""
+    from circus.client import connect
+
+    connect(socket, endpoint, ssh_server, ssh_keyfile)
+
+
+def create_udp_socket(mcast_addr: str, mcast_port: int) -> socket.socket:
+    """A socket in a multicast group. ValueError if that is no multicast address."""
+    from circus.server import multicast_socket
+
+    return multicast_socket(f"udp://{mcast_addr}:{mcast_port}")
+
+
+def __getattr__(name: str) -> Any:
+    """What drags in a module that hardly anybody needs."""
+    if name == "StrictConfigParser":
+        return _strict_parser()
+    raise AttributeError(f"module 'circus.util' has no attribute {name!r}")
+
+
+@functools.cache
+def _strict_parser() -> type[configparser.RawConfigParser]:
+    import configparser
+
+    class StrictConfigParser(configparser.RawConfigParser):
+        """Names keep their case; a section or key that stands twice is an error."""
+
+        def optionxform(self, optionstr: str) -> str:
+            return optionstr
+
+    return StrictConfigParser
+
+
+# ---- loops and futures -------------------------------------------------------------------------------------------
+
+
+def check_future_exception_and_log(future: Any) -> BaseException | None:
+    """What a future holds instead of a result, if it does; it is logged."""
+    error: BaseException | None = future.exception() if hasattr(future, "exception") else None
+    if error is not None:
+        logger.error("exception %s caught", error, exc_info=error)
+    return error
+
+
+def synchronized(name: str) -> Callable[[F], F]:
+    """Kept for classes that decorate their methods with it: no command excludes another any more."""
+    return lambda function: function
+
+
+def debuglog(function: F) -> F:
+    """Log each call of a method, if the variable DEBUG is set in our environment."""
+    if not os.environ.get("DEBUG"):
+        return function
+
+    @functools.wraps(function)
+    def logged(self: Any, *args: Any, **kwargs: Any) -> Any:
+        from circus import logger
+
+        logger.debug("%s.%s", type(self).__name__, function.__name__)
+        return function(self, *args, **kwargs)
+
+    return logged  # type: ignore[return-value]  # same signature; a decorator that adds nothing to it
+
+
+def tornado_sleep(duration: float) -> Future[None]:
+    """A future that is settled after so many seconds."""
+    future: Future[None] = Future()
+    timer = threading.Timer(duration, future.set_result, [None])
+    timer.daemon = True
+    timer.start()
+    return future
+
+
+class TransformableFuture(Future[Any]):
+    """A future that holds what a function makes of another future's result."""
+
+    _transform: Callable[[Any], Any] = staticmethod(lambda value: value)
+
+    def set_transform_function(self, function: Callable[[Any], Any]) -> None:
+        self._transform = function
+
+    def set_upstream_future(self, upstream: Future[Any]) -> None:
+        upstream.then(self._apply).pass_on(self)
+
+    def _apply(self, value: Any) -> Any:
+        return self._transform(value)  # looked up now: it may be set after the upstream future
+
+
+class AsyncPeriodicCallback:
+    """Calls `callback` every `callback_time` milliseconds in a loop; not before what it returned is settled."""
+
+    def __init__(self, callback: Callable[[], Any], callback_time: float, io_loop: Loop | None = None) -> None:
+        self.callback = callback
+        self.callback_time = callback_time
+        self.io_loop = io_loop
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """RuntimeError if no loop was given and none runs in this thread."""
+        self.io_loop = self.io_loop or Loop.current()
+        self._plan()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def is_running(self) -> bool:
+        return self._timer is not None
+
+    def _plan(self) -> None:
+        assert self.io_loop is not None
+        self._timer = self.io_loop.call_later(self.callback_time / 1000, self._run, self.io_loop)
+
+    def _run(self, loop: Loop) -> None:
+        timer = self._timer
+
+        def again(_: object = None) -> None:
+            if self._timer is timer:  # neither stopped nor started anew meanwhile
+                self._plan()
+
+        try:
+            result = self.callback()
+        except Exception:
+            again()
+            raise
+        if hasattr(result, "add_done_callback"):
+            loop.add_future(result, again)
+        else:
+            again()
