@@ -2,10 +2,14 @@
 
 A descendant that forks twice and calls setsid leaves its parent, its process group and its session behind; as
 a subreaper we get it back as a child, but nothing it shows says whose it was. So every worker is born with a
-number that all its descendants inherit and that `env -i`, setsid, nohup, su and sudo do not shed: its *soft*
-RLIMIT_RTTIME (getrlimit(2)), the microseconds a real-time thread may run without a blocking call. The numbers
-are around 2**62 µs, 146,000 years, so as a limit they say "none". The hard limit is left alone: a program that
-sets a real value of its own can do so (and is then found by session and group only).
+number that all its descendants inherit and that `env -i`, setsid, nohup and a change of user do not shed: its
+*soft* RLIMIT_RTTIME (getrlimit(2)), the microseconds a real-time thread may run without a blocking call. The
+numbers are around 2**62 µs, 146,000 years, so as a limit they say "none". The hard limit is left alone: a program
+that sets a real value of its own can do so. Then, and after a PAM session that resets limits (su and login on
+some systems, pam_limits(8)), a descendant is known by session and group only, or by having been seen before.
+
+The mark is there from the first instruction, since it stands in our own limit for the length of the fork
+(`limits.lent`); set on the fresh pid, a quick program could fork before it.
 
 Any process's mark can be read, also a zombie's: prlimit(2), or /proc/PID/limits where that is not permitted.
 

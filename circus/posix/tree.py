@@ -69,13 +69,19 @@ def strangers(own: Container[int]) -> list[Relic]:
     return [relic._replace(mark=marks.read(relic.pid)) for relic in found if relic is not None]
 
 
-def leftovers(worker: int, mark: int | None, among: Iterable[Relic]) -> list[Relic]:
+def leftovers(worker: int, mark: int | None, among: Iterable[Relic], seen: Iterable[Relic] = ()) -> list[Relic]:
     """What is left of a dead worker: its descendants among the strangers, with everybody below them.
 
-    Zombies among the strangers are our children: `reap` them, they count no longer.
+    `seen`: its `descendants` as they were before its end was asked for; among these are found even those that
+    shed the mark. Zombies among the strangers are our children: `reap` them, they count no longer.
     """
     our_session = os.getsid(0)
-    roots = [relic for relic in among if _came_from(relic, worker, mark, our_session)]
+    known = {(relic.pid, relic.birth) for relic in seen}
+    roots = [
+        relic
+        for relic in among
+        if (relic.pid, relic.birth) in known or _came_from(relic, worker, mark, our_session)
+    ]
     return roots + _below([relic.pid for relic in roots if not relic.is_zombie])
 
 

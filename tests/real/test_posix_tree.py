@@ -125,6 +125,21 @@ def test_without_a_mark_session_and_group_tell() -> None:
     as_subreaper(scenario)
 
 
+def test_descendant_that_shed_its_mark_is_known_by_having_been_seen() -> None:
+    def scenario() -> None:
+        worker, mark = start("setsid prlimit --rttime=unlimited:unlimited sleep 1000 & wait")
+        seen = wait_for(lambda: names(relics := tree.descendants(worker.pid)) == ["sleep"] and relics)
+        os.kill(worker.pid, signal.SIGKILL)
+        reap(worker)
+        strangers = tree.strangers(())
+        assert tree.leftovers(worker.pid, mark, strangers) == []
+        assert [relic.pid for relic in tree.leftovers(worker.pid, mark, strangers, seen)] == [seen[0].pid]
+        younger = [relic._replace(birth=relic.birth + 1) for relic in seen]
+        assert tree.leftovers(worker.pid, mark, strangers, younger) == []
+
+    as_subreaper(scenario)
+
+
 def test_children_of_a_hook_belong_to_nobody_even_if_born_in_the_moment_of_a_spawn() -> None:
     def scenario() -> None:
         mark = marks.next_mark()
