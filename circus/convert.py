@@ -177,7 +177,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def _distance(a: str, b: str, limit: int) -> int:
     """How many letters to insert, drop, change or swap with a neighbour to turn `a` into `b`; more than `limit` is
     just more: a file may hold thousands of keys to compare."""
-    if abs(len(a) - len(b)) > limit:
+    if abs(len(a) - len(b)) > limit or len({*a} ^ {*b}) > 2 * limit:  # each step changes two letters at most
         return limit + 1
     older: list[int] = []
     previous: list[int] = []
