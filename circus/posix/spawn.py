@@ -3,12 +3,12 @@
 Three ways; the fastest that is right for the case is taken (rates: two cores, a program of some 0.5 ms, a daemon
 of 16 MiB):
 
-direct    1,900/s  subprocess.Popen, never with preexec_fn. CPython uses vfork for it unless a user is changed;
+direct    2,200/s  subprocess.Popen, never with preexec_fn. CPython uses vfork for it unless a user is changed;
                    then it forks: 950/s, and slower the bigger the daemon is.
-prlimit     850/s  The same with prlimit(1) in front. A configured limit must hold before the program's first
+prlimit   1,100/s  The same with prlimit(1) in front. A configured limit must hold before the program's first
                    instruction, so it cannot be set from outside on the fresh pid. prlimit tells a failed exec
                    only by its exit code, so it is used only when nothing is likely to fail.
-launcher    100/s  A small Python script in front (`circus.posix.launcher`) that can do everything and reports
+launcher     80/s  A small Python script in front (`circus.posix.launcher`) that can do everything and reports
                    failures exactly: limits above our hard ones before the uid is given up; signals that are
                    ignored or blocked here; a limit together with `executable`; systems without prlimit(1); and
                    whatever might fail behind prlimit.

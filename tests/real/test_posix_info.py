@@ -69,7 +69,7 @@ def test_cpu_is_measured_since_the_last_call() -> None:
     try:
         first = cache.info(busy.pid)
         assert first is not None and first["cpu"] == 0.0
-        assert wait_for(lambda: cache.info(busy.pid)["cpu"] > 1.0)  # type: ignore[index]
+        assert wait_for(lambda: (cache.info(busy.pid) or {})["cpu"] > 1.0)
     finally:
         busy.kill()
         busy.wait()

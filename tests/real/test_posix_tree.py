@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_workers_that_die_together_keep_their_own_descendants() -> None:
             reap(worker)
         found = []
         for worker, mark in workers:
-            relics = wait_for(lambda: _three(tree.leftovers(worker.pid, mark, tree.strangers(()))))  # noqa: B023
+            left = partial(tree.leftovers, worker.pid, mark)
+            relics = wait_for(lambda left=left: _three(left(tree.strangers(()))))
             found.append({relic.pid for relic in relics})
         assert len(set.union(*found)) == 12
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from circus.posix.launch import Launch, candidates, interpreter_of, surely_runs
 
 
-def launch(program: str, **options: object) -> Launch:
-    return Launch(argv=(program,), env={"PATH": "/one:two"}, **options)  # type: ignore[arg-type]
+def launch(program: str, **options: Any) -> Launch:
+    return Launch(argv=(program,), env={"PATH": "/one:two"}, **options)
 
 
 def test_name_is_looked_up_in_the_path_of_the_child() -> None:
