@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from circus.posix.launch import Child, Launch
+from circus.posix.processes import look
 from circus.posix.spawn import spawn
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -82,11 +83,9 @@ def descriptors() -> dict[int, str]:
 
 
 def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
+    """Ended, whether or not somebody has waited for it."""
+    relic = look(pid)
+    return relic is None or relic.is_zombie
 
 
 def in_child(function: Callable[[], Any]) -> Any:

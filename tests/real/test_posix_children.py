@@ -14,6 +14,8 @@ from circus.posix.children import Children
 from circus.posix.spawn import spawn
 from tests.real.posix_support import FakeLoop, descriptors, in_child, is_gone, shell, wait_for
 
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
 
 class Watch:
     """`Children` on a loop of its own, and what they reported."""
@@ -98,7 +100,7 @@ def test_deaths_are_told_in_a_thread_too() -> None:
 
 def test_without_descriptors_reap_all_reports_every_death(blind: Watch) -> None:
     pids = {blind.start("exit 6") for _ in range(20)}
-    alive = blind.start("sleep 1000")
+    alive = blind.start("exec sleep 1000")
     assert blind.children.needs_polling
     wait_for(lambda: len(blind.look()) == 20)
     assert {pid for pid, code in blind.exits if code == 6} == pids
@@ -121,7 +123,7 @@ def test_dead_child_of_somebody_else_is_left_alone_and_hides_none_of_ours(
 @pytest.mark.parametrize("kind", ["watch", "blind"])
 def test_exit_code_that_somebody_else_took_is_reported_as_unknown(kind: str, request: pytest.FixtureRequest) -> None:
     watch = request.getfixturevalue(kind)
-    pid, other = watch.start("exit 2"), watch.start("sleep 1000")
+    pid, other = watch.start("exit 2"), watch.start("exec sleep 1000")
     os.waitpid(pid, 0)
     wait_for(watch.look)
     assert watch.exits == [(pid, None)]
@@ -131,7 +133,7 @@ def test_exit_code_that_somebody_else_took_is_reported_as_unknown(kind: str, req
 @pytest.mark.parametrize("kind", ["watch", "blind"])
 def test_signal_reaches_a_live_child_and_never_a_reported_one(kind: str, request: pytest.FixtureRequest) -> None:
     watch = request.getfixturevalue(kind)
-    pid = watch.start("sleep 1000")
+    pid = watch.start("exec sleep 1000")
     assert watch.children.signal(pid, signal.SIGTERM)
     wait_for(watch.look)
     assert watch.exits == [(pid, -signal.SIGTERM)]
@@ -161,7 +163,7 @@ def test_no_descriptor_left_means_polling_for_that_child() -> None:
 
 
 def test_late_news_of_an_earlier_child_with_the_same_pid_does_not_concern_the_new_one(watch: Watch) -> None:
-    pid = watch.start("sleep 1000")
+    pid = watch.start("exec sleep 1000")
     watch.children._died(pid, -5)
     assert not watch.children.needs_polling and not watch.exits
 
@@ -185,7 +187,7 @@ def test_report_may_watch_the_next_child_and_reap_again(watch: Watch) -> None:
 def test_close_leaves_the_children_running_and_no_descriptor() -> None:
     before = descriptors()
     watch = Watch()
-    pids = [watch.start("sleep 1000") for _ in range(10)]
+    pids = [watch.start("exec sleep 1000") for _ in range(10)]
     watch.children.close()
     watch.loop.close()
     assert descriptors() == before

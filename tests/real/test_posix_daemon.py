@@ -15,6 +15,8 @@ import pytest
 from circus.posix import daemon
 from tests.real.posix_support import in_child, is_gone, wait_for
 
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
 PROGRAM = """
 import json, os, sys
 from circus.posix.daemon import daemonize

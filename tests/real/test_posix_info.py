@@ -17,6 +17,8 @@ from circus.posix.info import InfoCache, get_info, no_such_process, process_list
 from circus.posix.spawn import Child, spawn
 from tests.real.posix_support import end, shell, wait_for
 
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
 KEYS = {
     "mem_info1", "mem_info2", "cpu", "mem", "ctime", "pid", "username", "nice", "create_time", "age", "cmdline",
     "children",

@@ -19,6 +19,8 @@ from circus.posix import pidfile as pidfiles
 from circus.posix.pidfile import Pidfile
 from tests.real.posix_support import descriptors, in_child, wait_for
 
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:

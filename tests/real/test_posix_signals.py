@@ -13,6 +13,8 @@ from circus.posix import spawn as spawning
 from circus.posix.signals import Signals
 from tests.real.posix_support import FakeLoop, descriptors, in_child, wait_for
 
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
 
 def installed() -> tuple[FakeLoop, list[int], Signals]:
     loop, seen = FakeLoop(), []

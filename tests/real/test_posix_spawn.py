@@ -33,6 +33,8 @@ from tests.real.posix_support import (
     shell,
 )
 
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
 Way = Callable[[Launch], Launch]
 
 
@@ -127,7 +129,7 @@ def test_outputs_go_where_they_are_told(way: Way) -> None:
 
 
 def test_our_pipe_ends_are_not_inherited_by_the_next_child() -> None:
-    first = spawn(shell("sleep 100", stdout="pipe"))
+    first = spawn(shell("exec sleep 100", stdout="pipe"))
     try:
         assert first.stdout is not None
         assert not os.get_inheritable(first.stdout)

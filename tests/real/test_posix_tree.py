@@ -158,7 +158,7 @@ def test_children_of_a_hook_belong_to_nobody_even_if_born_in_the_moment_of_a_spa
 
 def test_own_children_are_no_strangers() -> None:
     def scenario() -> None:
-        workers = [start("sleep 1000")[0] for _ in range(3)]
+        workers = [start("exec sleep 1000")[0] for _ in range(3)]
         assert len(tree.strangers(())) == 3
         assert tree.strangers({worker.pid for worker in workers}) == []
 
@@ -197,7 +197,7 @@ def test_descendants_of_a_killed_circusd_under_ours_are_found_by_its_interval() 
 
 def test_mark_of_another_user_s_process_and_of_a_zombie_can_be_read() -> None:
     def scenario() -> None:
-        worker, mark = start("sleep 1000")
+        worker, mark = start("exec sleep 1000")
         assert marks.read(worker.pid) == mark
         assert marks.read(os.getpid()) != mark
         if AS_ROOT:
@@ -252,7 +252,7 @@ def test_nobody_below_a_pid_that_does_not_exist() -> None:
 
 def test_signal_reaches_only_the_process_that_was_seen() -> None:
     def scenario() -> None:
-        worker, _ = start("sleep 1000")
+        worker, _ = start("exec sleep 1000")
         relic = processes.look(worker.pid)
         assert relic is not None
         earlier = relic._replace(birth=relic.birth - 1)
@@ -418,7 +418,7 @@ def test_kill_all_gives_up_on_who_does_not_die_and_returns_everybody_hit() -> No
     looks = []
 
     def scenario() -> None:
-        worker, _ = start("sleep 1000")
+        worker, _ = start("exec sleep 1000")
 
         def find() -> list[tree.Relic]:
             looks.append(time.monotonic())
