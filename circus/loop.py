@@ -67,7 +67,8 @@ class Loop:
         self._count = itertools.count()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wake_lock = threading.RLock()  # a signal handler may post while its own thread holds it
-        self._selector.register(self._wake_read, READ, lambda _: self._drain_wake())
+        wake = self._wake_read
+        self._selector.register(wake, READ, lambda _: _drain(wake))
         self._stopping = False
         self._closed = False
         self._thread_id: int | None = None
@@ -203,13 +204,6 @@ class Loop:
             logger.exception("error in the main loop")
             return None
 
-    def _drain_wake(self) -> None:
-        try:
-            while len(os.read(self._wake_read, 4096)) == 4096:
-                pass
-        except BlockingIOError:
-            pass
-
     def close(self, all_fds: bool = False) -> None:
         with self._wake_lock:
             if self._closed:
@@ -285,6 +279,14 @@ class Loop:
         if timeout is None:
             raise RuntimeError("the loop was stopped before there was a result")
         raise TimeoutError(f"no result after {timeout} s")
+
+
+def _drain(pipe: int) -> None:
+    try:
+        while len(os.read(pipe, 4096)) == 4096:
+            pass
+    except BlockingIOError:
+        pass
 
 
 def _settle(done: Future[T], work: Callable[[], T]) -> None:
