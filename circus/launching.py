@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from circus.convert import split_words
@@ -24,28 +25,42 @@ class Shaped(Protocol):
     def has_stderr(self) -> bool: ...
 
 
-def command_line(spec: WatcherSpec, wid: int, variables: Mapping[str, Any]) -> tuple[str, ...]:
+def command_line(spec: WatcherSpec, wid: int, variables: Callable[[], Mapping[str, Any]]) -> tuple[str, ...]:
     """The argument vector. Raises SpawnError(stage `command`) if the text cannot be split or is empty.
+
+    `variables` is asked for the names of `$(circus.NAME)` if the text uses any.
 
     Without a shell, `cmd` and `args` are split into words as a shell would. With one, `cmd` is handed over as
     it is written, so that pipes, `;` and `$X` mean what they say.
     """
-    values = {**variables, "wid": wid}
 
     def fill(text: object) -> str:
-        return expand_wid(expand(str(text), values), wid)
+        plain = str(text)
+        if "circus." in plain.lower():  # most commands name no variable, and there are a hundred to be collected
+            plain = expand(plain, {**variables(), "wid": wid})
+        return expand_wid(plain, wid)
 
     try:
         args = [fill(word) for word in spec.args] if isinstance(spec.args, (list, tuple)) else None
         if spec.shell:
             return _shell_line(spec, fill(spec.cmd), args, fill)
-        words = split_words(fill(spec.cmd))
-        words += args if args is not None else split_words(fill(spec.args or ""))
+        words = _split(fill(spec.cmd))
+        words += args if args is not None else _split(fill(spec.args or ""))
     except ValueError as exc:
         raise SpawnError("command", errno.EINVAL, str(exc)) from None
     if not words:
         raise SpawnError("command", errno.EINVAL, "cmd is empty: say which program to run")
     return tuple(words)
+
+
+@functools.lru_cache(maxsize=256)
+def _split_once(text: str) -> tuple[str, ...]:
+    return tuple(split_words(text))
+
+
+def _split(text: str) -> list[str]:
+    """The same text for every process of a watcher: split once. Taking it apart costs as much as a fork."""
+    return list(_split_once(text))
 
 
 def _shell_line(spec: WatcherSpec, cmd: str, args: list[str] | None, fill: Any) -> tuple[str, ...]:
@@ -88,7 +103,7 @@ def launch(
     except ValueError as exc:
         raise SpawnError("user", errno.EINVAL, str(exc)) from None
     return Launch(
-        argv=command_line(spec, wid, variables_of(spec, env, {})),
+        argv=command_line(spec, wid, lambda: variables_of(spec, env, {})),
         env=env,
         executable=spec.executable,
         cwd=spec.working_dir or None,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from circus import settings
 from circus.launching import command_line, launch, variables_of
 from circus.names import NO_SUCH_PROCESS
+from circus.offspring import Remembered, Worker
 from circus.options import Option
 from circus.posix import tree
 from circus.posix.processes import Relic, look
@@ -35,6 +36,9 @@ OTHER = 3
 
 # How often a process of its own is asked whether it has ended, while somebody waits, in seconds.
 POLL_DELAY = 0.01
+
+# SIGKILL ends everything but a process that hangs in the kernel, which is not waited for, in seconds.
+KILL_PATIENCE = 5.0
 
 
 class Process:
@@ -120,7 +124,8 @@ class Process:
 
     def format_args(self, sockets_fds: Mapping[str, int] | None = None) -> list[str]:
         """The argument vector, variables replaced."""
-        return list(command_line(self.spec, self.wid, variables_of(self.spec, self.env or {}, sockets_fds or {})))
+        known = self.env or {}
+        return list(command_line(self.spec, self.wid, lambda: variables_of(self.spec, known, sockets_fds or {})))
 
     # ---- life --------------------------------------------------------------------------------------------------
 
@@ -158,23 +163,36 @@ class Process:
         return self._exit_code
 
     def stop(self) -> None:
-        """Terminate it if it is alive, and close its pipes."""
+        """Terminate it if it is alive, with what it has started, and close its pipes."""
         try:
             if self.is_alive():
-                self.send_signal(signal.SIGTERM)
-                if not self._managed:
-                    self._wait_or_kill()
+                if self._managed:
+                    self.send_signal(signal.SIGTERM)
+                else:
+                    self._end()
             self.poll()
         finally:
             self.close_output_channels()
 
-    def _wait_or_kill(self) -> None:
+    def _end(self) -> None:
+        """SIGTERM; SIGKILL after the graceful timeout. The same for its descendants, of which it may be the shell."""
+        offspring, worker = Remembered(()), Worker(self._pid, 0, 0, None)
+        kill_at = time.monotonic() + self.spec.graceful_timeout
+        offspring.before_signal(worker)
+        self.send_signal(signal.SIGTERM)
         try:
             self.wait(self.spec.graceful_timeout)
         except TimeoutError:
-            tree.kill_tree(tree.descendants(self._pid), signal.SIGKILL)
+            offspring.before_signal(worker)
             self.send_signal(signal.SIGKILL)
             self.wait()
+        left = offspring.left_by(worker, [])
+        tree.kill_tree(left, signal.SIGTERM)
+        while any(not relic.is_zombie for relic in left) and time.monotonic() < kill_at + KILL_PATIENCE:
+            if time.monotonic() >= kill_at:
+                tree.kill_tree(left, signal.SIGKILL)
+            time.sleep(POLL_DELAY)
+            left = offspring.left_by(worker, [])
 
     def close_output_channels(self) -> None:
         for pipe in (self.stdout, self.stderr):
