@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+# Entries that may be out of date before the heap is cleaned.
+SLACK = 64
 
 
-class Deadlines:
+class Deadlines(Generic[K]):
     """A set of keys, each due at a monotonic time. Setting a key again moves it; None removes it."""
 
     def __init__(self) -> None:
-        self._at: dict[Hashable, float] = {}
-        self._heap: list[tuple[float, int, Hashable]] = []
+        self._at: dict[K, float] = {}
+        self._heap: list[tuple[float, int, K]] = []
         self._count = 0  # breaks ties, so that keys are never compared
 
-    def set(self, key: Hashable, at: float | None) -> None:
+    def set(self, key: K, at: float | None) -> None:
         if at is None:
             self._at.pop(key, None)
         elif self._at.get(key) != at:
             self._at[key] = at
             self._count += 1
             heapq.heappush(self._heap, (at, self._count, key))
+            if len(self._heap) > 2 * len(self._at) + SLACK:
+                self._clean()
 
-    def get(self, key: Hashable) -> float | None:
+    def _clean(self) -> None:
+        """What was moved or removed long before its time would otherwise stay in the heap until then."""
+        self._heap = [(at, number, key) for number, (key, at) in enumerate(self._at.items())]
+        self._count = len(self._heap)
+        heapq.heapify(self._heap)
+
+    def get(self, key: K) -> float | None:
         return self._at.get(key)
 
     def clear(self) -> None:
@@ -37,7 +51,7 @@ class Deadlines:
             heapq.heappop(self._heap)  # moved or removed since
         return None
 
-    def due(self, now: float) -> Iterator[Hashable]:
+    def due(self, now: float) -> Iterator[K]:
         """Keys whose time has come, each taken out as it is handed over."""
         while (at := self.earliest()) is not None and at <= now:
             key = heapq.heappop(self._heap)[2]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from circus.machine.actions import Reply
-from circus.machine.process import State
 from circus.machine.watcher import Phase, Watcher
 
 
@@ -43,7 +42,9 @@ def up(watcher: Watcher, stops: int) -> Goal:
     def check(watcher: Watcher) -> Outcome | None:
         if not watcher.wanted:
             return _down(watcher, stops)
-        return REACHED if watcher.phase is Phase.ACTIVE and watcher.is_complete else None
+        if watcher.phase is Phase.ACTIVE and watcher.is_complete:
+            return REACHED
+        return _failing(watcher)
 
     return check
 
@@ -57,15 +58,17 @@ def replaced(watcher: Watcher, stops: int) -> Goal:
             return Outcome(f"'{watcher.name}' was not reloaded, the old processes stay")
         if not watcher.wanted:
             return _down(watcher, stops)
-        done = watcher.phase is Phase.ACTIVE and not watcher.reloading and watcher.generation >= generation
-        return REACHED if done and not watcher.roster.count(State.ENDING, State.LEFTOVERS) else None
+        is_done = watcher.phase is Phase.ACTIVE and not watcher.reloading
+        if is_done and not watcher.roster.has_older(generation):
+            return REACHED
+        return _failing(watcher)
 
     return check
 
 
 def settled(watcher: Watcher) -> Outcome | None:
     """As many processes as wanted and none on its way; a stopped watcher has nothing to do."""
-    return REACHED if watcher.is_settled or watcher.is_stopped else None
+    return REACHED if watcher.is_settled or watcher.is_stopped else _failing(watcher)
 
 
 def gone(serials: Iterable[int]) -> Goal:
@@ -84,6 +87,11 @@ def _down(watcher: Watcher, stops: int) -> Outcome | None:
     return Outcome(note=watcher.trouble) if watcher.phase is Phase.STOPPED else None
 
 
+def _failing(watcher: Watcher) -> Outcome | None:
+    """It was told to try for ever: nobody has to wait that long to learn what is wrong."""
+    return Outcome(note=f"{watcher.trouble}; it goes on trying") if watcher.keeps_failing else None
+
+
 class Job:
     """One waiting request. `shape` makes the reply's keys from what happened."""
 
@@ -92,33 +100,18 @@ class Job:
         self.shape = shape
         self.held = False  # a sequence has yet to begin something for it
         self.goals: dict[int, Goal | None] = {}  # None: not begun, its turn in a sequence is still to come
-        self.before: list[int] = []
-        self.started: list[int] = []
-        self.ended: set[int] = set()
+        self.before: dict[int, int] = {}  # pids by serial
+        self.started: dict[int, int] = {}
+        self.ended: set[int] = set()  # serials
         self.notes: list[str] = []
         self.errors: list[str] = []
-
-    def expect(self, watcher: Watcher, goal: Goal | None) -> None:
-        if watcher.key not in self.goals:
-            self.before += watcher.pids()
-        self.goals[watcher.key] = goal
-
-    def check(self, watcher: Watcher) -> None:
-        goal = self.goals.get(watcher.key)
-        outcome = goal(watcher) if goal is not None else None
-        if outcome is not None:
-            del self.goals[watcher.key]
-            self.errors += [outcome.error] if outcome.error else []
-            self.notes += [outcome.note] if outcome.note else []
-
-    def drop(self, key: int, error: str = "") -> None:
-        if key in self.goals:
-            del self.goals[key]
-            self.errors += [error] if error else []
 
     @property
     def is_done(self) -> bool:
         return not self.goals and not self.held
+
+    def fail(self, error: str) -> None:
+        self.errors.append(error)
 
     def reply(self) -> Reply:
         result = self.shape(self)
@@ -126,9 +119,80 @@ class Job:
             result["reason"] = "; ".join(self.notes)
         return Reply(self.ticket, result, "; ".join(self.errors))
 
+    def pids(self, serials: dict[int, int], ended: bool) -> list[int]:
+        return [pid for serial, pid in serials.items() if (serial in self.ended) == ended]
+
+
+class Jobs:
+    """Every job that is not answered, and which watchers it waits for. A request nobody waits for is none."""
+
+    def __init__(self) -> None:
+        self._open: dict[Job, None] = {}
+        self._by_key: dict[int, dict[Job, None]] = {}
+
+    def open(self, ticket: int, shape: Callable[[Job], dict[str, Any]]) -> Job:
+        """Ticket 0 is for a request that nobody waits for: what happens to its job is not looked at."""
+        job = Job(ticket, shape)
+        if ticket:
+            self._open[job] = None
+        return job
+
+    def expect(self, job: Job, watcher: Watcher, goal: Goal | None) -> None:
+        """The job waits for this goal of the watcher; None: it has not begun."""
+        if not job.ticket:
+            return
+        if watcher.key not in job.goals:
+            job.before.update({process.serial: process.pid for process in watcher.roster.live()})
+            self._by_key.setdefault(watcher.key, {})[job] = None
+        job.goals[watcher.key] = goal
+
+    def drop(self, job: Job, key: int, error: str) -> None:
+        """The goal was never begun and never will be. One that was begun goes its way."""
+        job.fail(error)
+        if job.goals.get(key, True) is None:
+            self._reached(job, key)
+
+    def drop_all(self, watcher: Watcher, error: str) -> None:
+        """The watcher is gone."""
+        for job in list(self._by_key.get(watcher.key, ())):
+            job.fail(error)
+            self._reached(job, watcher.key)
+
+    def spawned(self, key: int, serial: int, pid: int) -> None:
+        for job in self._by_key.get(key, ()):
+            job.started[serial] = pid
+
+    def ended(self, key: int, serial: int) -> None:
+        for job in self._by_key.get(key, ()):
+            job.ended.add(serial)
+
+    def check(self, watcher: Watcher) -> None:
+        """See which goals of this watcher are settled."""
+        for job in list(self._by_key.get(watcher.key, ())):
+            goal = job.goals[watcher.key]
+            outcome = goal(watcher) if goal is not None else None
+            if outcome is not None:
+                job.errors += filter(None, [outcome.error])
+                job.notes += filter(None, [outcome.note])
+                self._reached(job, watcher.key)
+
+    def _reached(self, job: Job, key: int) -> None:
+        del job.goals[key]
+        waiting = self._by_key[key]
+        del waiting[job]
+        if not waiting:
+            del self._by_key[key]
+
+    def replies(self) -> list[Reply]:
+        """Each once."""
+        done = [job for job in self._open if job.is_done]
+        for job in done:
+            del self._open[job]
+        return [job.reply() for job in done]
+
 
 def started_and_kept(job: Job) -> dict[str, Any]:
-    return {"started": list(job.started), "kept": [pid for pid in job.before if pid not in job.ended]}
+    return {"started": job.pids(job.started, ended=False), "kept": job.pids(job.before, ended=False)}
 
 
 def info_of_start(job: Job) -> dict[str, Any]:
@@ -136,8 +200,7 @@ def info_of_start(job: Job) -> dict[str, Any]:
 
 
 def info_of_restart(job: Job) -> dict[str, Any]:
-    stopped = [pid for pid in job.before if pid in job.ended]
-    return {"info": {"stopped": stopped, **started_and_kept(job)}}
+    return {"info": {"stopped": job.pids(job.before, ended=True), **started_and_kept(job)}}
 
 
 def info_of_stop(job: Job) -> dict[str, Any]:

@@ -71,8 +71,12 @@ def spawn_retry_delay(spec: WatcherSpec, failures: int) -> float:
     return min(SPAWN_RETRY_DELAY * 2.0 ** min(failures - 1, 32), max(SPAWN_RETRY_DELAY, spec.flapping_max_retry_in))
 
 
-def lifetime(spec: WatcherSpec, chance: float) -> float | None:
-    """Age at which a process is to be replaced; drawn once, at birth. None: never."""
+def expires_at(spec: WatcherSpec, born_at: float, now: float, chance: float) -> float | None:
+    """When a process is to be replaced because of its age; None: never. `chance` is a random number in [0, 1).
+
+    To be drawn once per process. One that is older already gets the random part from now on, so that a smaller
+    max_age does not end all processes in one moment.
+    """
     if spec.max_age <= 0:
         return None
-    return spec.max_age + chance * max(0, spec.max_age_variance)
+    return max(born_at + spec.max_age, now) + chance * max(0, spec.max_age_variance)

@@ -5,7 +5,8 @@
     spawn runs   is out     spawn runs     is set       descendants live
 
 A state is skipped when there is nothing to wait for. Death may come from BORN on; a death nobody asked for goes
-straight to LEFTOVERS or gone.
+straight to LEFTOVERS or gone. One that is not wanted any more while it is FORKING is DOOMED: ENDING as soon as
+it has a pid.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from enum import Enum
 class State(Enum):
     PLANNED = "waits for its before_spawn hook"
     FORKING = "is being executed"
+    DOOMED = "is being executed, to be ended at once"
     BORN = "waits for its after_spawn hook"
     UP = "runs"
     ENDING = "was asked to end"
@@ -23,16 +25,16 @@ class State(Enum):
 
 
 class Process:
-    """Plain data; `circus.machine.watcher` is the only one to change it."""
+    """Plain data; only the parts of `circus.machine.watcher` change it."""
 
     __slots__ = (
         "born_at",
-        "doomed",
         "exit_code",
         "generation",
         "inspections",
         "killed",
         "pid",
+        "remains",
         "requested",
         "serial",
         "started",
@@ -51,11 +53,11 @@ class Process:
         self.started = 0.0  # wall clock, for people
         self.born_at = 0.0  # monotonic
         self.ticket = 0  # of the hook it waits for
-        self.doomed = False  # ended before the answer to Spawn came
         self.requested = False  # its end was asked for: not a crash
         self.killed = False  # SIGKILL is out
         self.stop_signal = 0  # what it was asked to end with
         self.inspections = 0
+        self.remains = ""  # its descendants that live on, for people
         self.exit_code: int | None = None
 
     @property

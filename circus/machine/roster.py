@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 
 from circus.machine.process import Process, State
 
 
 class Roster:
-    """Processes by serial, state and generation. Iteration is in order of birth, oldest first."""
+    """Processes by serial, state and generation. Iteration is in order of birth, oldest first.
+
+    A worker number is taken from `take_wid` until `free_wid`, which may be later than the end of its process.
+    """
 
     def __init__(self) -> None:
         self._all: dict[int, Process] = {}
         self._states: dict[State, dict[int, Process]] = {state: {} for state in State}
-        self._generations: dict[int, int] = {}
+        self._held: dict[int, int] = {}  # by generation: all of them
+        self._current: dict[int, int] = {}  # by generation: those on their way up, or up
         self._free_wids: list[int] = []
         self._top_wid = 0
 
@@ -30,60 +34,81 @@ class Roster:
     def add(self, process: Process) -> None:
         self._all[process.serial] = process
         self._states[process.state][process.serial] = process
-        self._generations[process.generation] = self._generations.get(process.generation, 0) + 1
+        self._count(process, 1)
 
     def move(self, process: Process, state: State) -> None:
-        del self._states[process.state][process.serial]
-        process.state = state
-        self._states[state][process.serial] = process
+        if process.state is not state:
+            self._count(process, -1)
+            del self._states[process.state][process.serial]
+            process.state = state
+            self._states[state][process.serial] = process
+            self._count(process, 1)
 
     def regenerate(self, process: Process, generation: int) -> None:
-        self._count(process.generation, -1)
+        self._count(process, -1)
         process.generation = generation
-        self._count(generation, 1)
+        self._count(process, 1)
 
     def remove(self, process: Process) -> None:
         del self._all[process.serial]
         del self._states[process.state][process.serial]
-        self._count(process.generation, -1)
-        heapq.heappush(self._free_wids, process.wid)
+        self._count(process, -1)
 
-    def _count(self, generation: int, change: int) -> None:
-        count = self._generations.get(generation, 0) + change
-        if count:
-            self._generations[generation] = count
-        else:
-            self._generations.pop(generation, None)
+    def _count(self, process: Process, change: int) -> None:
+        _add(self._held, process.generation, change)
+        if process.is_current:
+            _add(self._current, process.generation, change)
+
+    # ---- how many ----------------------------------------------------------------------------------------------
 
     def count(self, *states: State) -> int:
         return sum(len(self._states[state]) for state in states)
 
+    @property
+    def underway(self) -> int:
+        return self.count(State.PLANNED, State.FORKING, State.BORN)
+
+    def held_of(self, generation: int) -> int:
+        """All of a generation, also those that are ending."""
+        return self._held.get(generation, 0)
+
+    def current_of(self, generation: int) -> int:
+        return self._current.get(generation, 0)
+
+    def current_before(self, generation: int) -> int:
+        return sum(count for number, count in self._current.items() if number < generation)
+
+    def has_older(self, generation: int) -> bool:
+        return any(number < generation for number in self._held)
+
+    # ---- which -------------------------------------------------------------------------------------------------
+
     def in_state(self, *states: State) -> list[Process]:
         return sorted((p for state in states for p in self._states[state].values()), key=lambda p: p.serial)
 
-    def of_generation(self, generation: int) -> int:
-        return self._generations.get(generation, 0)
-
-    def has_older(self, generation: int) -> bool:
-        return any(number < generation for number in self._generations)
+    def current(self) -> list[Process]:
+        return [process for process in self._all.values() if process.is_current]
 
     def live(self) -> list[Process]:
         """Those with a pid that has not been reaped, oldest first."""
-        return self.in_state(State.BORN, State.UP, State.ENDING)
+        return [process for process in self._all.values() if process.is_live]
 
-    def take_wid(self, avoid: Container[int]) -> int:
-        """The smallest free worker number that is not in `avoid`."""
-        skipped = []
-        wid = 0
-        while self._free_wids:
-            candidate = heapq.heappop(self._free_wids)
-            if candidate not in avoid:
-                wid = candidate
-                break
-            skipped.append(candidate)
-        for number in skipped:
-            heapq.heappush(self._free_wids, number)
-        if not wid:
-            self._top_wid += 1
-            wid = self._top_wid
-        return wid
+    # ---- worker numbers ----------------------------------------------------------------------------------------
+
+    def take_wid(self) -> int:
+        """The smallest free worker number."""
+        if self._free_wids:
+            return heapq.heappop(self._free_wids)
+        self._top_wid += 1
+        return self._top_wid
+
+    def free_wid(self, wid: int) -> None:
+        heapq.heappush(self._free_wids, wid)
+
+
+def _add(counts: dict[int, int], generation: int, change: int) -> None:
+    count = counts.get(generation, 0) + change
+    if count:
+        counts[generation] = count
+    else:
+        del counts[generation]

@@ -15,6 +15,10 @@ stop lets the stop come to its end and then starts, so that hooks and events alw
 Reload raises `generation`. A process of an older one is surplus: replaced after its successors are up (graceful),
 or one at a time (sequential). Worker numbers that wait after a crash count as held, so that a crash loop is never
 escaped by taking another number.
+
+Who decides what: this module the phases of life; `crew` how many processes there are, and of which generation;
+`ending` how one of them ends; `pauses` which worker numbers wait after a death; `gate` when a phase's hook has
+answered. They share a `Context`; none of them knows the watcher.
 """
 
 from __future__ import annotations
@@ -23,36 +27,28 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 
 from circus import names
-from circus.convert import exit_text, signal_name
+from circus.convert import exit_text
 from circus.machine import pacing
-from circus.machine.actions import (
-    Action,
-    CloseStreams,
-    Inspect,
-    Log,
-    OpenStreams,
-    Publish,
-    RunHook,
-    Scope,
-    Signal,
-    Spawn,
-)
-from circus.machine.deadlines import Deadlines
+from circus.machine.actions import Action, CloseStreams, OpenStreams, Scope
+from circus.machine.context import Context
+from circus.machine.crew import Crew
+from circus.machine.ending import Ending
+from circus.machine.gate import Gate
+from circus.machine.pauses import Pauses
 from circus.machine.process import Process, State
 from circus.machine.roster import Roster
 from circus.spec import WatcherSpec
 
-SIGHUP, SIGKILL = 1, 9
+SIGHUP = 1
 
-# A stream that blocks (dead disk, full terminal) must not keep its watcher from being stopped.
+# A stream that blocks (dead disk, full terminal) must not keep its watcher from being stopped. In a hurry the last
+# words still get a moment: they often are why somebody is in a hurry, and a healthy stream takes milliseconds.
 CLOSE_STREAMS_TIMEOUT = 5.0
+HURRIED_CLOSE_STREAMS_TIMEOUT = 0.5
 
-# Descendants are looked at again soon after a signal, then less and less often: most die within milliseconds,
-# and one that hangs in the kernel is not worth a wake-up every second.
-FIRST_INSPECT_DELAY = 0.01
-LAST_INSPECT_DELAY = 5.0
-
-STUCK_AFTER_INSPECTIONS = 8
+# Watchers of a lower priority wait for this one. When it makes no progress for so long, because a hook does not
+# return for instance, they begin without it.
+START_PATIENCE = 90.0
 
 
 class Phase(Enum):
@@ -74,6 +70,7 @@ class StopStage(Enum):
 
 
 _STATUS = {Phase.PREPARING: names.STOPPED, Phase.FINISHING: names.STARTING}
+_BEGINNING = (Phase.PREPARING, Phase.STARTING, Phase.FINISHING)
 _RUNNING = (Phase.STARTING, Phase.FINISHING, Phase.ACTIVE)
 
 
@@ -81,41 +78,74 @@ class Watcher:
     """Pure. `serials` numbers processes and hook runs, `chance` gives random numbers in [0, 1)."""
 
     def __init__(self, key: int, spec: WatcherSpec, serials: Iterator[int], chance: Callable[[], float]) -> None:
+        self._context = context = Context(key, spec, serials, chance)
+        self._deadlines = context.deadlines
+        self._pauses = Pauses(context)
+        self._ending = Ending(context)
+        self._crew = Crew(context, self._ending, self._pauses)
+        self._gate = Gate(context)
         self.key = key
-        self.spec = spec
-        self._serials = serials
-        self._chance = chance
         self.wanted = False
-        self.generation = 0
         self.phase = Phase.STOPPED
-        self.roster = Roster()
-        self.slots: dict[int, pacing.Slot] = {}
-        self.reloading = False
-        self.sequential = False
+        self.roster: Roster = context.roster
         self.rounds = 0  # times it came to a full stop
         self.stops = 0  # times a stop was asked for
-        self.failures = 0  # programs that could not be executed, in a row
-        self.trouble = ""  # why it is down although nobody asked, or what keeps it from coming up
-        self.aborted_reloads = 0
-        self.starved = False  # it could spawn more, but the arbiter's allowance was used up
-        self._deadlines = Deadlines()
-        self._waiting: set[int] = set()  # worker numbers in a pause
-        self._next_spawn_at = 0.0
-        self._allotment = 0  # spawns left to a watcher that does not respawn
-        self._gate = 0  # ticket of the hook the phase waits for
-        self._gate_ok: bool | None = None
+        self.starts = 0  # times a start was asked for
+        self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
+        self._is_overdue = False
         self._stage = StopStage.HOOK
         self._streams_open = False
-        self._hurried = False
-        self._hooks_until: float | None = None
-        self._held_signals: dict[int, tuple[int, int, Scope]] = {}  # hook ticket -> serial, signum, scope
-        self._out: list[Action] = []
+        self._closings = 0  # streams that were told to close and have not said that they are
+        self._awaits_streams = False
 
     # ---- what can be asked -------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        return self.spec.name
+        return self._context.spec.name
+
+    @property
+    def spec(self) -> WatcherSpec:
+        return self._context.spec
+
+    @property
+    def generation(self) -> int:
+        return self._crew.generation
+
+    @property
+    def target(self) -> int:
+        return self._crew.target
+
+    @property
+    def reloading(self) -> bool:
+        return self._crew.reloading
+
+    @property
+    def sequential(self) -> bool:
+        return self._crew.sequential
+
+    @property
+    def aborted_reloads(self) -> int:
+        return self._crew.aborted_reloads
+
+    @property
+    def failures(self) -> int:
+        """How often in a row the program could not be executed."""
+        return self._crew.failures
+
+    @property
+    def starved(self) -> bool:
+        """It could spawn more, but the arbiter's allowance was used up."""
+        return self._crew.starved
+
+    @property
+    def slots(self) -> Mapping[int, pacing.Slot]:
+        return self._pauses.slots
+
+    @property
+    def trouble(self) -> str:
+        """Why it is down although nobody asked, or what keeps it from being complete."""
+        return self._context.trouble
 
     @property
     def status(self) -> str:
@@ -126,75 +156,67 @@ class Watcher:
         return self.phase is Phase.STOPPED and not self.wanted
 
     @property
-    def is_settled(self) -> bool:
-        """Nothing is on its way: as many as wanted (pauses after a crash count), none older, none ending."""
-        ending = self.roster.count(State.ENDING, State.LEFTOVERS)
-        return self.phase is Phase.ACTIVE and not self.reloading and not ending and self.is_complete
-
-    @property
     def is_complete(self) -> bool:
         """Every process that can run does: those in a pause after a crash are not waited for."""
-        return self._missing() <= 0 and not self._underway() and not self.failures
+        return self._crew.is_complete
+
+    @property
+    def is_settled(self) -> bool:
+        """As many processes as wanted, none older, none beyond that still ending."""
+        is_at_work = self.phase is Phase.ACTIVE and not self.reloading
+        return is_at_work and self.is_complete and len(self.roster) <= self.target
 
     @property
     def is_attempted(self) -> bool:
         """Its start went as far as it can by itself: up, in trouble, or down again."""
-        if self.phase in (Phase.PREPARING, Phase.STARTING, Phase.FINISHING):
-            return self.failures > 0
-        return not (self.phase is Phase.STOPPED and self.wanted)
+        if self.phase in _BEGINNING and self.failures:
+            return True
+        return self._is_overdue or self.phase is Phase.ACTIVE or not self.wanted
+
+    @property
+    def keeps_failing(self) -> bool:
+        """Its program cannot be executed, and it was told to go on trying for ever."""
+        return self.failures > 0 and self.spec.max_retry < 0
 
     def pids(self) -> list[int]:
         return [process.pid for process in self.roster.live()]
 
-    def reason(self, now: float) -> str:
-        """What is wrong, for people; empty if all is well."""
-        if self.failures and self.wanted:
-            retry_at = self._deadlines.get("retry")
-            wait = f"; next try in {max(0.0, retry_at - now):.0f} s" if retry_at is not None else ""
-            return f"{self.trouble}{wait}, failure {self.failures}"
-        if self._waiting and self.phase in _RUNNING:
-            return self._backing_off(now)
-        return self.trouble
-
-    def _backing_off(self, now: float) -> str:
-        soonest = min(self._waiting, key=lambda wid: self.slots[wid].retry_at or 0.0)
-        slot = self.slots[soonest]
-        wait = max(0.0, (slot.retry_at or now) - now)
-        up = f"{self.roster.count(State.UP)} of {self.target} up"
-        attempt = f"attempt {slot.tries} of {self.spec.flapping_max_retry}" if slot.tries else "died at once"
-        return f"{up}, backing off: next try in {wait:.0f} s, {attempt}, {exit_text(slot.exit_code)}"
-
-    @property
-    def target(self) -> int:
-        return max(0, min(self.spec.numprocesses, 1) if self.spec.singleton else self.spec.numprocesses)
-
     def wake_at(self) -> float | None:
         return self._deadlines.earliest()
+
+    def kill_at(self, serial: int) -> float | None:
+        """When a process that was asked to end is sent SIGKILL; None: that is out, or it was not asked."""
+        return self._deadlines.get(("kill", serial))
+
+    def reason(self, now: float) -> str:
+        """What is wrong, for people; empty if all is well."""
+        if self.waits_for_namesake and self.wanted:
+            return f"waits until the former '{self.name}' has stopped"
+        return self._ending.reason() or self._reason_of_phase(now) or self.trouble
+
+    def _reason_of_phase(self, now: float) -> str:
+        if self.phase in _RUNNING and self.failures:
+            retry_at = self._deadlines.get(("retry", 0))
+            wait = f"; next try in {max(0.0, retry_at - now):.0f} s" if retry_at is not None else ""
+            return f"{self.trouble}{wait}, failure {self.failures}"
+        if self.phase in _RUNNING and len(self._pauses):
+            return f"{self.roster.count(State.UP)} of {self.target} up, {self._pauses.reason(now)}"
+        return self._gate.reason(now)
 
     # ---- wishes ------------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> None:
         """Active and complete. On an active watcher it fires again what ended or waits after a crash."""
         self.wanted = True
-        self.trouble = ""
-        self.failures = 0
-        self._deadlines.set("retry", None)
-        self._forgive()
+        self.starts += 1
+        self._context.trouble = ""
         if self.phase in _RUNNING:
-            self._allot()
+            self._crew.fire_again()
+        self._made_progress(now)
 
     def stop(self, now: float) -> None:
         self.stops += 1
-        self._halt("")
-
-    def _halt(self, trouble: str) -> None:
-        self.wanted = False
-        self.trouble = trouble
-        if self.phase is Phase.PREPARING:
-            self._drop_gate()
-            self.phase = Phase.STOPPED
-        elif self.phase in _RUNNING:
-            self._begin_stop()
+        self._halt(now, "")
 
     def restart(self, now: float) -> None:
         self.stop(now)
@@ -206,611 +228,313 @@ class Watcher:
             self.start(now)
         elif self.spec.send_hup:
             for process in self.roster.in_state(State.BORN, State.UP):
-                self._signal(process, SIGHUP, Scope.PROCESS, announce=False)
-            self._reloaded()
+                self._ending.signal(process, SIGHUP, Scope.PROCESS, announce=False)
+            if not self.reloading:  # one that is underway says so itself when it is done
+                self._crew.tell_reloaded()
         else:
-            self.replace(now, sequential or self.spec.singleton)
+            self.replace(now, sequential)
 
     def replace(self, now: float, sequential: bool = False) -> None:
-        self.generation += 1
-        self.reloading = True
-        self.sequential = sequential or self.spec.singleton
-        self._forgive()
-        self._allot()
+        """Replace every process, whatever `send_hup` says; nothing if none runs."""
+        if self.phase in _RUNNING:
+            self._context.trouble = ""
+            self._crew.replace(sequential)
 
     def change(self, now: float, spec: WatcherSpec, replace: bool) -> None:
         """Another spec for the same watcher; `replace` if running processes were started with what changed."""
-        grown = spec.numprocesses - self.spec.numprocesses
-        self.spec = spec
-        self._allotment += max(0, grown)
-        if replace and self.phase in _RUNNING:
+        self._crew.change(spec, now)
+        if replace:
             self.replace(now)
 
     def end(self, now: float, serials: list[int], signum: int | None, timeout: float | None) -> None:
         """The `kill` command: stop signal, then SIGKILL after `timeout`; replaced like any other that ended."""
         for process in filter(None, map(self.roster.get, serials)):
-            self._end(process, now, signum, timeout)
+            self._ending.end(process, now, signum, timeout)
 
     def signal(self, serial: int, signum: int, recursive: bool) -> None:
         """The `signal` command, for the process itself; its hooks are asked."""
         process = self.roster.get(serial)
         if process is not None and process.is_live:
-            self._signal(process, signum, Scope.TREE if recursive else Scope.PROCESS, announce=False)
+            self._ending.signal(process, signum, Scope.TREE if recursive else Scope.PROCESS, announce=False)
 
     def hurry(self, now: float) -> None:
         """Wait for nothing any more: SIGKILL now, hooks are not waited for. Used by shutdown only."""
-        self._hurried = True
-        if self.phase is Phase.STOPPING and self._gate:
-            self._gate_ok = True
-        for process in self.roster.in_state(State.ENDING, State.LEFTOVERS):
-            if not process.killed:
-                self._deadlines.set(("kill", process.serial), now)
+        self._context.is_hurried = True
+        if self.phase is Phase.STOPPING:
+            self._gate.drop()
+        if self._awaits_streams:
+            self._deadlines.set(("streams", 0), now + HURRIED_CLOSE_STREAMS_TIMEOUT)
+        self._ending.hurry(now)
 
     def limit_hooks(self, now: float) -> None:
         """From now on a hook may hold up the stop no longer than the graceful timeout. Used by shutdown only."""
-        self._hooks_until = now + self.spec.graceful_timeout
-        self._deadlines.set("gate", self._hooks_until)
+        self._context.limits_hooks = True
+        self._gate.limit(now)
 
     # ---- facts -------------------------------------------------------------------------------------------------
 
     def spawned(self, now: float, serial: int, pid: int, started: float) -> None:
-        process = self._expect(serial, State.FORKING)
+        process = self._expect(serial, State.FORKING, State.DOOMED)
         process.pid, process.started, process.born_at = pid, started, now
-        self.failures = 0
-        self.trouble = ""
-        self.roster.move(process, State.BORN)
-        if process.doomed:
-            self._end(process, now)
-        elif names.AFTER_SPAWN in self.spec.hooks:
-            process.ticket = self._run_hook(names.AFTER_SPAWN, {"pid": pid}, ticketed=True)
-        else:
-            self._came_up(process, now)
+        if process.state is State.DOOMED:
+            self.roster.move(process, State.BORN)
+            self._ending.end(process, now)
+            return
+        if self.phase in _RUNNING:
+            self._context.trouble = ""
+        self._made_progress(now)
+        self._crew.spawned(process, now)
 
     def spawn_failed(self, now: float, serial: int, text: str) -> None:
-        process = self._expect(serial, State.FORKING)
-        self.roster.remove(process)
-        if process.doomed:
-            return
-        self._allotment += 1
-        self.failures += 1
-        self.trouble = text
-        self._log("warning", f"error in '{self.name}': {text}")
-        if 0 <= self.spec.max_retry <= self.failures:
-            self._give_up_spawning(now, text)
+        process = self._expect(serial, State.FORKING, State.DOOMED)
+        if process.state is State.DOOMED or self.phase not in _RUNNING:
+            self._crew.cancel(process)
         else:
-            self._deadlines.set("retry", now + pacing.spawn_retry_delay(self.spec, self.failures))
+            self._go_on(now, self._crew.spawn_failed(process, now, text))
 
     def exited(self, now: float, serial: int, exit_code: int | None, remains: tuple[int, ...]) -> None:
-        process = self.roster.get(serial)
-        if process is None or not process.is_live:
-            raise ValueError(f"{self.name}: exit of process {serial}, which does not run")
+        if self._ending.is_abandoned(serial):
+            return
+        process = self._expect(serial, State.BORN, State.UP, State.ENDING)
         process.exit_code = exit_code
-        was_unwanted = process.requested
-        self._reap_told(process)
+        self.roster.move(process, State.LEFTOVERS)
+        self._deadlines.set(("expire", serial), None)
+        self._ending.tell_reaped(process)
+        trouble = "" if process.requested else self._died(process, now)
         if remains and self.spec.stop_tree:
-            self._sweep(process, now, len(remains))
+            self._ending.sweep(process, now, len(remains))
         else:
-            self._gone(process)
-        if not was_unwanted:
-            self._died(process, now)
+            self._crew.gone(process)
+        self._go_on(now, trouble)
+
+    def _died(self, process: Process, now: float) -> str:
+        self._context.log("info", f"{self.name} [{process.pid}] ended: {exit_text(process.exit_code)}")
+        return self._crew.died(process, now) if self.phase in _RUNNING else ""
 
     def remaining(self, now: float, serial: int, pids: tuple[int, ...], text: str) -> None:
         process = self.roster.get(serial)
         if process is None or process.state is not State.LEFTOVERS:
             return  # an answer that came late
-        if not pids:
-            self._gone(process)
-            return
-        process.inspections += 1
-        if process.killed and process.inspections == STUCK_AFTER_INSPECTIONS:
-            self._log("error", f"{self.name}: SIGKILL has not ended {text}; it hangs in the kernel")
-        self._inspect_later(process, now)
+        if pids:
+            self._ending.still_there(process, now, text)
+        else:
+            self._crew.gone(process)
 
     def hook_done(self, now: float, ticket: int, ok: bool) -> None:
-        if ticket == self._gate:
-            self._gate_ok = ok
-        elif ticket in self._held_signals:
-            self._release_signal(ticket, ok)
-        else:
-            self._spawn_hook_done(now, ticket, ok)
+        if not self._gate.answer(ticket, ok) and not self._ending.release(ticket, ok):
+            self._go_on(now, self._crew.hook_done(now, ticket, ok))
 
     def streams_closed(self) -> None:
-        self._streams_open = False
-        self._deadlines.set("streams", None)
+        self._closings = max(0, self._closings - 1)
+        if not self._closings:
+            self._go_on_without_streams()
+
+    def _expect(self, serial: int, *states: State) -> Process:
+        process = self.roster.get(serial)
+        if process is None or process.state not in states:
+            raise ValueError(f"{self.name}: a fact about process {serial}, which is {process and process.state.value}")
+        return process
 
     # ---- the one place that decides ----------------------------------------------------------------------------
 
     def settle(self, now: float, allowance: int) -> list[Action]:
         """What to do next; at most `allowance` programs are executed."""
-        for key in self._deadlines.due(now):
-            self._deadline_passed(key, now)
-        while self._step(now):
+        self._crew.allow(allowance)
+        while self._meet_deadlines(now) or self._step(now) or self._tend(now):
             pass
-        if self.phase in _RUNNING:
-            self._trim(now)
-            self._fill(now, allowance)
-            while self._step(now):
-                pass
-        out, self._out = self._out, []
-        return out
+        return self._context.take_actions()
+
+    def _tend(self, now: float) -> bool:
+        return self.phase in _RUNNING and self._crew.tend(now) > 0
 
     def _step(self, now: float) -> bool:
         """One step of the phase; True if another may follow at once."""
         if self.phase is Phase.STOPPED:
-            return self.wanted and self._prepare()
+            return self.wanted and not self.waits_for_namesake and self._prepare(now)
         if self.phase is Phase.PREPARING:
-            return self._gate_answered() and self._prepared(now)
+            return self._gate.is_answered and self._prepared(now)
         if self.phase is Phase.STARTING:
-            return self.is_complete and self._finish_start()
+            return self.is_complete and self._finish_start(now)
         if self.phase is Phase.FINISHING:
-            return self._gate_answered() and self._started(now)
+            return self._gate.is_answered and self._started(now)
         if self.phase is Phase.ACTIVE:
-            return self._keep(now)
+            return self._crew.finish_reload() or (self._is_finished() and self._wind_down(now))
         return self._step_stop(now)
 
-    def _prepare(self) -> bool:
+    # ---- starting ----------------------------------------------------------------------------------------------
+
+    def _prepare(self, now: float) -> bool:
         if self.target == 0 and not self.spec.singleton:
-            self._log("warning", f"{self.name} is not started: numprocesses is 0")
-            self.wanted = False
-            self._publish(names.STOP)
+            self._context.log("warning", f"{self.name} is not started: numprocesses is 0")
+            self._rest()
+            self._context.publish(names.STOP)
             return False
         self.phase = Phase.PREPARING
-        self._open_gate(names.BEFORE_START)
+        self._gate.open(now, names.BEFORE_START)
         return True
 
     def _prepared(self, now: float) -> bool:
-        if not self._pass_gate():
-            self.wanted = False
-            self.phase = Phase.STOPPED
-            self.trouble = "start aborted by its before_start hook"
-            self._log("warning", f"{self.name} is not started: its before_start hook said no")
+        if not self._gate.take():
+            self._rest()
+            self._context.trouble = "start aborted by its before_start hook"
+            self._context.log("warning", f"{self.name} is not started: its before_start hook said no")
             return False
         self.phase = Phase.STARTING
-        self.reloading = False
-        self._next_spawn_at = now
-        self._allot()
+        self._made_progress(now)
+        self._crew.begin(now)
         self._streams_open = True
-        self._out.append(OpenStreams(self.key))
+        self._context.out.append(OpenStreams(self.key))
         return True
 
-    def _finish_start(self) -> bool:
+    def _finish_start(self, now: float) -> bool:
         self.phase = Phase.FINISHING
-        self._open_gate(names.AFTER_START)
+        self._made_progress(now)
+        self._gate.open(now, names.AFTER_START)
         return True
 
     def _started(self, now: float) -> bool:
-        if not self._pass_gate():
+        if not self._gate.take():
             self._fail(now, "stopped by its after_start hook")
             return True
         self.phase = Phase.ACTIVE
-        self._publish(names.START)
-        self._log("info", f"{self.name} started")
+        self._wait_no_more()
+        self._context.publish(names.START)
+        self._context.log("info", f"{self.name} started")
         return True
 
-    def _keep(self, now: float) -> bool:
-        if self.reloading and self._is_replaced():
-            self._reloaded()
-        if not self.spec.respawn and not self.spec.on_demand and not self.roster and self._missing() <= 0:
-            self.wanted = False
-            self._begin_stop()
-            return True
-        return False
+    def _rest(self) -> None:
+        """Nothing of it runs, and nothing is wanted."""
+        self.wanted = False
+        self.phase = Phase.STOPPED
+        self._gate.drop()
+        self._wait_no_more()
+
+    def _made_progress(self, now: float) -> None:
+        self._is_overdue = False
+        if self.wanted and self.phase is not Phase.ACTIVE:
+            self._deadlines.set(("patience", 0), now + START_PATIENCE + self.spec.warmup_delay)
+
+    def _wait_no_more(self) -> None:
+        self._is_overdue = False
+        self._deadlines.set(("patience", 0), None)
 
     # ---- stopping ----------------------------------------------------------------------------------------------
 
-    def _begin_stop(self) -> None:
+    def _halt(self, now: float, trouble: str) -> None:
+        self._context.trouble = trouble
+        if self.phase in _RUNNING:
+            self.wanted = False
+            self._begin_stop(now)
+        elif self.phase is Phase.STOPPING:
+            self.wanted = False
+            self._wait_no_more()
+        else:
+            self._rest()
+
+    def _go_on(self, now: float, trouble: str) -> None:
+        """Unless something said why that is impossible. In a stop it does not matter any more."""
+        if trouble and self.phase in _RUNNING:
+            self._fail(now, trouble)
+
+    def _fail(self, now: float, trouble: str) -> None:
+        """It cannot go on by itself: down, and `status` says why."""
+        self._context.log("error", f"{self.name}: {trouble}")
+        self._halt(now, trouble)
+
+    def _is_finished(self) -> bool:
+        """What does not respawn has come to its end."""
+        spec = self.spec
+        return not spec.respawn and not spec.on_demand and not len(self.roster) and self._crew.missing() <= 0
+
+    def _wind_down(self, now: float) -> bool:
+        self._halt(now, self.trouble)
+        return True
+
+    def _begin_stop(self, now: float) -> None:
         self.phase = Phase.STOPPING
         self._stage = StopStage.HOOK
-        self.reloading = False
-        self.failures = 0
-        self._forgive()
-        self._deadlines.set("retry", None)
-        for process in self.roster.in_state(State.PLANNED):
-            self.roster.remove(process)
-        self._open_gate(names.BEFORE_STOP)
+        self._wait_no_more()
+        self._crew.halt()
+        self._gate.open(now, names.BEFORE_STOP)
 
     def _step_stop(self, now: float) -> bool:
         if self._stage is StopStage.HOOK:
-            return self._gate_answered() and self._end_all(now)
+            return self._gate.is_answered and self._end_all(now)
         if self._stage is StopStage.PROCESSES:
-            return not self.roster and self._close_streams(now)
+            return not len(self.roster) and self._close_streams(now)
         if self._stage is StopStage.STREAMS:
-            return not self._streams_open and self._told_stop()
-        return self._gate_answered() and self._stopped()
+            return not self._awaits_streams and self._told_stop(now)
+        return self._gate.is_answered and self._stopped(now)
 
     def _end_all(self, now: float) -> bool:
-        self._pass_gate()
         self._stage = StopStage.PROCESSES
         for process in self.roster:
-            self._end(process, now)
+            self._ending.end(process, now)
         return True
 
     def _close_streams(self, now: float) -> bool:
         self._stage = StopStage.STREAMS
         if self._streams_open:
-            self._out.append(CloseStreams(self.key))
-            self._deadlines.set("streams", now + CLOSE_STREAMS_TIMEOUT)
+            self._streams_open = False
+            self._closings += 1
+            self._awaits_streams = True
+            hurried = self._context.is_hurried
+            timeout = HURRIED_CLOSE_STREAMS_TIMEOUT if hurried else CLOSE_STREAMS_TIMEOUT
+            self._deadlines.set(("streams", 0), now + timeout)
+            self._context.out.append(CloseStreams(self.key))
         return True
 
-    def _told_stop(self) -> bool:
-        self._publish(names.STOP)
+    def _go_on_without_streams(self) -> None:
+        self._awaits_streams = False
+        self._deadlines.set(("streams", 0), None)
+
+    def _told_stop(self, now: float) -> bool:
+        self._context.publish(names.STOP)
         self._stage = StopStage.AFTER
-        self._open_gate(names.AFTER_STOP)
+        self._gate.open(now, names.AFTER_STOP)
         return True
 
-    def _stopped(self) -> bool:
-        self._pass_gate()
+    def _stopped(self, now: float) -> bool:
         self._deadlines.clear()
+        self._ending.clear()
         self.phase = Phase.STOPPED
         self.rounds += 1
-        self._log("info", f"{self.name} stopped")
+        self._context.log("info", f"{self.name} stopped")
+        self._made_progress(now)
         return True
 
-    def _fail(self, now: float, trouble: str) -> None:
-        """It cannot go on by itself: down, and `status` says why."""
-        self._log("error", f"{self.name}: {trouble}")
-        self._halt(trouble)
+    # ---- deadlines ---------------------------------------------------------------------------------------------
 
-    # ---- too few -----------------------------------------------------------------------------------------------
-
-    def _missing(self) -> int:
-        """Processes to start now. Pauses after a crash count as held."""
-        held = len(self.roster) if self.sequential else self.roster.of_generation(self.generation)
-        missing = self.target - held - len(self._waiting)
-        return missing if self.spec.respawn else min(missing, self._allotment)
-
-    def _allot(self) -> None:
-        self._allotment = self.target - (0 if self.reloading else self.roster.of_generation(self.generation))
-
-    def _fill(self, now: float, allowance: int) -> None:
-        self.starved = False
-        while self._missing() > 0 and not self.roster.count(State.PLANNED) and self.phase in _RUNNING:
-            if self._deadlines.get("retry") is not None:
-                return
-            if self._next_spawn_at > now:
-                self._deadlines.set("warmup", self._next_spawn_at)
-                return
-            if allowance <= 0:
-                self.starved = True
-                return
-            allowance -= 1
-            self._plan(now)
-
-    def _plan(self, now: float) -> None:
-        wid = self.roster.take_wid(self._waiting)
-        process = Process(next(self._serials), wid, self.generation, State.PLANNED)
-        self.roster.add(process)
-        self._allotment -= 1
-        self._next_spawn_at = now + self.spec.warmup_delay
-        if names.BEFORE_SPAWN in self.spec.hooks:
-            process.ticket = self._run_hook(names.BEFORE_SPAWN, {}, ticketed=True)
-        else:
-            self._fork(process)
-
-    def _fork(self, process: Process) -> None:
-        self.roster.move(process, State.FORKING)
-        self._out.append(Spawn(self.key, process.serial, process.wid))
-
-    def _came_up(self, process: Process, now: float) -> None:
-        self.roster.move(process, State.UP)
-        age = pacing.lifetime(self.spec, self._chance())
-        if age is not None:
-            self._deadlines.set(("expire", process.serial), now + age)
-        payload = {"process_pid": process.pid, "process_id": process.wid, "time": process.started}
-        self._out.append(Publish(self.key, names.SPAWN, payload))
-        self._log("debug", f"running {self.name} process [pid {process.pid}]")
-
-    def _spawn_hook_done(self, now: float, ticket: int, ok: bool) -> None:
-        for process in self.roster.in_state(State.PLANNED, State.BORN):
-            if process.ticket != ticket:
-                continue
-            if process.state is State.PLANNED:
-                if ok:
-                    self._fork(process)
-                else:
-                    self.roster.remove(process)
-                    self._vetoed(now, names.BEFORE_SPAWN)
-            elif ok:
-                self._came_up(process, now)
-            else:
-                self._end(process, now)
-                self._vetoed(now, names.AFTER_SPAWN)
-
-    def _vetoed(self, now: float, hook: str) -> None:
-        if self.reloading:
-            self._abort_reload(now, f"its {hook} hook said no")
-        else:
-            self._fail(now, f"stopped by its {hook} hook")
-
-    def _give_up_spawning(self, now: float, text: str) -> None:
-        if self.reloading and self.roster.has_older(self.generation):
-            self.failures = 0
-            self._abort_reload(now, text)
-        else:
-            self._fail(now, f"given up after {self.failures} attempts: {text}")
-
-    # ---- too many ----------------------------------------------------------------------------------------------
-
-    def _trim(self, now: float) -> None:
-        self._trim_surplus(now)
-        if not self.reloading:
-            return
-        if self.sequential:
-            self._replace_one(now)
-        elif self._missing() <= 0 and not self._waiting and not self._underway():
-            for process in self._older():
-                self._end(process, now)
-
-    def _trim_surplus(self, now: float) -> None:
-        """More current processes than wanted: pauses go first, then what has not started, then the oldest."""
-        while self._waiting and self._missing() < 0:
-            self._waiting.pop()
-        current = self.roster.count(State.PLANNED, State.FORKING, State.BORN, State.UP)
-        if current <= self.target:
-            return
-        young = [p for p in self.roster if p.is_current and p.generation == self.generation]
-        young.sort(key=lambda p: p.state is not State.PLANNED)
-        for process in young[: max(0, len(young) - self.target)]:
-            self._end(process, now)
-
-    def _replace_one(self, now: float) -> None:
-        busy = self._underway() or self.roster.count(State.ENDING, State.LEFTOVERS)
-        if busy or self._waiting or self._missing() > 0 or self._next_spawn_at > now:
-            if self._next_spawn_at > now:
-                self._deadlines.set("warmup", self._next_spawn_at)
-            return
-        for process in self._older()[:1]:
-            self._allotment += 1
-            self._end(process, now)
-
-    def _older(self) -> list[Process]:
-        return [p for p in self.roster if p.is_current and p.generation < self.generation]
-
-    def _underway(self) -> int:
-        return self.roster.count(State.PLANNED, State.FORKING, State.BORN)
-
-    def _is_replaced(self) -> bool:
-        return not self.roster.has_older(self.generation) and self._missing() <= 0 and not self._underway()
-
-    def _reloaded(self) -> None:
-        self.reloading = self.sequential = False
-        self._publish(names.RELOAD)
-        self._log("info", f"{self.name} reloaded")
-
-    def _abort_reload(self, now: float, why: str) -> None:
-        """The old processes stay and become the current ones; what was started for the reload ends."""
-        self._log("error", f"{self.name} is not reloaded, the old processes stay: {why}")
-        self.aborted_reloads += 1
-        self.reloading = self.sequential = False
-        old = self._older()
-        new = [p for p in self.roster if p.is_current and p.generation == self.generation]
-        self.generation += 1
-        for process in old:
-            self.roster.regenerate(process, self.generation)
-        for process in new[: max(0, len(old) + len(new) - self.target)]:
-            self._end(process, now)
-        for process in new:
-            if process.is_current:
-                self.roster.regenerate(process, self.generation)
-        self._allotment = 0
-
-    # ---- ending and death --------------------------------------------------------------------------------------
-
-    def _end(self, process: Process, now: float, signum: int | None = None, timeout: float | None = None) -> None:
-        """Ask one process to end. One that is already ending is not signalled twice, only sooner killed."""
-        kill_at = now + (self.spec.graceful_timeout if timeout is None else timeout)
-        process.requested = True
-        if process.state is State.PLANNED:
-            self.roster.remove(process)
-        elif process.state is State.FORKING:
-            process.doomed = True
-        elif process.state in (State.ENDING, State.LEFTOVERS):
-            self._kill_sooner(process, kill_at)
-        else:
-            self._deadlines.set(("expire", process.serial), None)
-            self._deadlines.set(("kill", process.serial), kill_at)
-            self.roster.move(process, State.ENDING)
-            process.stop_signal = self.spec.stop_signal if signum is None else signum
-            scope = Scope.CHILDREN if self.spec.stop_children else Scope.PROCESS
-            self._signal(process, process.stop_signal, scope, announce=True)
-
-    def _kill_sooner(self, process: Process, kill_at: float) -> None:
-        before = self._deadlines.get(("kill", process.serial))
-        if before is not None and kill_at < before:
-            self._deadlines.set(("kill", process.serial), kill_at)
-
-    def _kill(self, process: Process, now: float) -> None:
-        process.killed = True
-        if process.state is State.LEFTOVERS:
-            self._log("warning", f"{self.name}: descendants of [{process.pid}] outlived the graceful timeout")
-            self._send(process, SIGKILL, Scope.REMAINS, announce=True)
-            process.inspections = 0
-            self._inspect_later(process, now)
-        else:
-            text = signal_name(process.stop_signal)
-            self._log("warning", f"{self.name} [{process.pid}] did not end after {text}: sending SIGKILL")
-            scope = Scope.TREE if self.spec.stop_tree else Scope.PROCESS
-            self._signal(process, SIGKILL, scope, announce=True)
-
-    def _signal(self, process: Process, signum: int, scope: Scope, announce: bool) -> None:
-        """Through the before_signal hook, which may hold back anything but SIGKILL."""
-        if names.BEFORE_SIGNAL in self.spec.hooks:
-            arguments = {"pid": process.pid, "signum": signum}
-            if signum != SIGKILL:
-                ticket = self._run_hook(names.BEFORE_SIGNAL, arguments, ticketed=True)
-                self._held_signals[ticket] = (process.serial, signum, scope)
-                return
-            self._run_hook(names.BEFORE_SIGNAL, arguments)
-        self._send(process, signum, scope, announce)
-
-    def _release_signal(self, ticket: int, ok: bool) -> None:
-        serial, signum, scope = self._held_signals.pop(ticket)
-        process = self.roster.get(serial)
-        if process is None or not process.is_live:
-            return
-        announce = process.state is State.ENDING and signum == process.stop_signal
-        if ok:
-            self._send(process, signum, scope, announce)
-        elif announce:
-            self._out.append(self._signal_action(process, signum, scope, announce=True)._replace(sent=False))
-
-    def _send(self, process: Process, signum: int, scope: Scope, announce: bool) -> None:
-        self._out.append(self._signal_action(process, signum, scope, announce=announce))
-        if names.AFTER_SIGNAL in self.spec.hooks and scope is not Scope.REMAINS:
-            self._run_hook(names.AFTER_SIGNAL, {"pid": process.pid, "signum": signum})
-
-    def _signal_action(self, process: Process, signum: int, scope: Scope, announce: bool) -> Signal:
-        return Signal(self.key, process.serial, process.pid, process.wid, signum, scope, announce)
-
-    def _reap_told(self, process: Process) -> None:
-        told = {"process_pid": process.pid}
-        if names.BEFORE_REAP in self.spec.hooks:
-            self._run_hook(names.BEFORE_REAP, told)
-        payload = {**told, "process_id": process.wid, "exit_code": process.exit_code}
-        self._out.append(Publish(self.key, names.REAP, payload))
-        if names.AFTER_REAP in self.spec.hooks:
-            status = None if process.requested else 1  # 1: dead or zombie, the constant of circus.process
-            self._run_hook(names.AFTER_REAP, {**told, "exit_code": process.exit_code, "process_status": status})
-
-    def _sweep(self, process: Process, now: float, count: int) -> None:
-        """Dead, but descendants live on: end them too before its place is filled."""
-        if process.state is not State.ENDING:
-            self._log(
-                "warning",
-                f"{self.name} [{process.pid}] ended ({exit_text(process.exit_code)}) but left {count} descendant(s): "
-                "ending them (let the program stay in the foreground, or set stop_tree = false)",
-            )
-        self._deadlines.set(("expire", process.serial), None)
-        if self._deadlines.get(("kill", process.serial)) is None:
-            self._deadlines.set(("kill", process.serial), now + self.spec.graceful_timeout)
-        self.roster.move(process, State.LEFTOVERS)
-        if process.killed:
-            self._send(process, SIGKILL, Scope.REMAINS, announce=True)
-            self._deadlines.set(("kill", process.serial), None)
-        else:
-            self._send(process, process.stop_signal or self.spec.stop_signal, Scope.REMAINS, announce=True)
-            if self._hurried:
-                self._deadlines.set(("kill", process.serial), now)
-        process.inspections = 0
-        self._inspect_later(process, now)
-
-    def _inspect_later(self, process: Process, now: float) -> None:
-        delay = min(FIRST_INSPECT_DELAY * 2.0 ** min(process.inspections, 16), LAST_INSPECT_DELAY)
-        self._deadlines.set(("inspect", process.serial), now + delay)
-
-    def _gone(self, process: Process) -> None:
-        for kind in ("kill", "inspect", "expire"):
-            self._deadlines.set((kind, process.serial), None)
-        self.roster.remove(process)
-        if self._deadlines.get(("slot", process.wid)) is not None:
-            self._waiting.add(process.wid)
-
-    def _died(self, process: Process, now: float) -> None:
-        """Nobody asked for this death: pause, or give up, if it happens again and again."""
-        text = f"{self.name} [{process.pid}] ended: {exit_text(process.exit_code)}"
-        self._log("info", text)
-        if not self.spec.respawn:
-            self.trouble = f"ended: {exit_text(process.exit_code)}" if process.exit_code else ""
-            return
-        if self.phase not in _RUNNING or process.generation != self.generation:
-            return
-        slot = self.slots.setdefault(process.wid, pacing.Slot())
-        slot.exit_code = process.exit_code
-        verdict = pacing.judge_death(slot, self.spec, now, now - process.born_at, self._chance())
-        if verdict.given_up:
-            self._give_up(now, slot, verdict.attempt)
-        elif verdict.delay > 0:
-            self._pause(process.wid, slot, now, verdict, held=process.state is State.LEFTOVERS)
-
-    def _pause(self, wid: int, slot: pacing.Slot, now: float, verdict: pacing.Verdict, held: bool) -> None:
-        slot.retry_at = now + verdict.delay
-        self._deadlines.set(("slot", wid), slot.retry_at)
-        if not held:  # descendants of the dead hold the number until they are gone; the pause counts from then
-            self._waiting.add(wid)
-        if verdict.attempt:
-            text = f"flapping detected: retry in {verdict.delay:.1f}s (attempt number {verdict.attempt})"
-            self._log("warning", f"{self.name}: {text}")
-            self._publish_flapping(wid, slot, verdict.attempt, round(verdict.delay, 3))
-
-    def _give_up(self, now: float, slot: pacing.Slot, attempts: int) -> None:
-        self._log("error", f"{self.name}: flapping detected: reached max retry limit")
-        self._publish_flapping(0, slot, attempts, None)
-        self._halt(f"given up after {attempts} retries, last {exit_text(slot.exit_code)}")
-
-    def _publish_flapping(self, wid: int, slot: pacing.Slot, attempt: int, retry_in: float | None) -> None:
-        payload = {
-            "process_id": wid or None,
-            "attempt": attempt,
-            "retry_in": retry_in,
-            "max_retry": self.spec.flapping_max_retry,
-            "exit_code": slot.exit_code,
-            "given_up": retry_in is None,
-        }
-        self._out.append(Publish(self.key, names.FLAPPING, payload))
-
-    def _forgive(self) -> None:
-        for wid in self.slots:
-            self._deadlines.set(("slot", wid), None)
-        self._waiting.clear()
-        self.slots.clear()
-
-    # ---- deadlines, hooks, words -------------------------------------------------------------------------------
-
-    def _deadline_passed(self, key: object, now: float) -> None:
-        if isinstance(key, tuple):
-            kind, number = key
-            if kind == "slot":
-                self._waiting.discard(number)
-                return
+    def _meet_deadlines(self, now: float) -> bool:
+        met = False
+        for kind, number in self._deadlines.due(now):
+            met = True
             process = self.roster.get(number)
-            if process is None:
-                return
-            if kind == "kill":
-                self._kill(process, now)
-            elif kind == "inspect":
-                self._out.append(Inspect(self.key, number))
-            elif kind == "expire" and self.phase is Phase.ACTIVE:
-                self._log("info", f"{self.name} [{process.pid}] reached its max_age")
-                self._end(process, now)
-        elif key == "gate" and self._gate and self.phase is Phase.STOPPING:
-            self._log("error", f"{self.name}: a hook still runs; going on without it")
-            self._gate_ok = True
-        elif key == "streams":
-            self._log("error", f"{self.name}: its output could not be written in time; some may be lost")
-            self._streams_open = False
+            if process is not None and kind != "slot":
+                self._process_is_due(kind, process, now)
+            else:
+                self._is_due(kind, number)
+        return met
 
-    def _open_gate(self, hook: str) -> None:
-        """The phase goes on when the hook has answered, or at once if there is none."""
-        self._gate, self._gate_ok = 0, True
-        if hook in self.spec.hooks and not self._hurried:
-            self._gate = self._run_hook(hook, {}, ticketed=True)
-            self._gate_ok = None
-            self._deadlines.set("gate", self._hooks_until)
+    def _process_is_due(self, kind: str, process: Process, now: float) -> None:
+        if kind == "kill":
+            self._ending.kill(process, now)
+        elif kind == "inspect":
+            self._ending.inspect(process)
+        elif kind == "stuck":
+            self._ending.is_stuck(process)
+        elif self.phase in _RUNNING:  # "expire"
+            self._context.log("info", f"{self.name} [{process.pid}] reached its max_age")
+            self._ending.end(process, now)
 
-    def _gate_answered(self) -> bool:
-        return self._gate_ok is not None
-
-    def _pass_gate(self) -> bool:
-        ok = bool(self._gate_ok)
-        self._drop_gate()
-        return ok
-
-    def _drop_gate(self) -> None:
-        self._gate, self._gate_ok = 0, None
-
-    def _run_hook(self, hook: str, arguments: Mapping[str, object], ticketed: bool = False) -> int:
-        ticket = next(self._serials) if ticketed else 0
-        self._out.append(RunHook(self.key, ticket, hook, arguments))
-        return ticket
-
-    def _expect(self, serial: int, state: State) -> Process:
-        process = self.roster.get(serial)
-        if process is None or process.state is not state:
-            raise ValueError(f"{self.name}: a fact about process {serial}, which is not {state.name}")
-        return process
-
-    def _publish(self, event: str) -> None:
-        self._out.append(Publish(self.key, event, {}))
-
-    def _log(self, level: str, text: str) -> None:
-        self._out.append(Log(level, text))
+    def _is_due(self, kind: str, number: int) -> None:
+        if kind == "slot":
+            self._pauses.over(number)
+        elif kind == "gate":
+            self._gate.overran()
+        elif kind == "streams":
+            self._context.log("error", f"{self.name}: its output could not be written in time; some may be lost")
+            self._go_on_without_streams()
+        elif kind == "patience":
+            self._context.log("warning", f"{self.name}: its start makes no progress; others no longer wait for it")
+            self._is_overdue = True
