@@ -144,9 +144,11 @@ def test_chunk_that_fits_in_part_counts_only_its_rest(tmp_path):
         "import resource, sys\n"
         "from circus.stream import FileStream\n"
         "stream = FileStream(sys.argv[1])\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))\n"
         "try: stream.write(b'x' * 10000)\n"
         "except OSError as error: print(error.lost)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "log")]
     done = subprocess.run(command, capture_output=True, timeout=60)
