@@ -112,7 +112,7 @@ class HookRunner:
         return run
 
     def abandon(self, run: Run, error: str) -> None:
-        """Count the running hook as failed and leave its thread behind; those that wait get a fresh one."""
+        """Count a hook that has begun as failed and leave its thread behind; those that wait get a fresh one."""
         if run.finished:
             return
         stuck, self._queue = self._queue, None

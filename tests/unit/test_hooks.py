@@ -156,6 +156,17 @@ def runner(desk) -> Iterator[HookRunner]:
     runner.close()
 
 
+class Stuck:
+    """A hook that returns when it is told to."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def __call__(self) -> bool:
+        self.begun.set()
+        return self.go.wait(20)
+
+
 def hook(function: Callable[..., object], ignore: bool = False) -> Hook:
     return Hook("before_start", function, ignore)
 
@@ -204,26 +215,28 @@ def test_begun_is_told_when_the_hook_begins_and_not_while_it_waits_for_another(d
 
 
 def test_abandoned_hook_counts_as_failed_and_those_behind_it_run(desk, runner):
-    go = threading.Event()
-    stuck = runner.submit(hook(lambda: go.wait(20)), (), {}, desk.note("stuck"))
+    stuck_hook = Stuck()
+    stuck = runner.submit(hook(stuck_hook), (), {}, desk.note("stuck"))
     runner.submit(hook(yes), (), {}, desk.note("next"))
+    assert stuck_hook.begun.wait(20)
     runner.abandon(stuck, "too slow")
     assert desk.wait(2) == ["stuck", "next"]
     outcomes = dict(desk.outcomes)
     assert (outcomes["stuck"].result, outcomes["stuck"].error) == (False, "too slow")
     assert outcomes["next"].result
-    go.set()
+    stuck_hook.go.set()
     desk.next()  # it returns after all, which counts for nothing
     assert len(desk.outcomes) == 2
 
 
 def test_abandoned_hook_whose_failure_is_ignored_counts_as_good(desk, runner):
-    go = threading.Event()
-    stuck = runner.submit(hook(lambda: go.wait(20), ignore=True), (), {}, desk.note("stuck"))
+    stuck_hook = Stuck()
+    stuck = runner.submit(hook(stuck_hook, ignore=True), (), {}, desk.note("stuck"))
+    assert stuck_hook.begun.wait(20)
     runner.abandon(stuck, "too slow")
     runner.abandon(stuck, "again")
     assert [outcome.result for _, outcome in desk.outcomes] == [True]
-    go.set()
+    stuck_hook.go.set()
 
 
 def test_hook_that_has_returned_is_not_abandoned(desk, runner):
