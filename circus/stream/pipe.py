@@ -16,7 +16,7 @@ DEFAULT = 65536
 # Without privilege all pipes of a user together may have 64 MiB (/proc/sys/fs/pipe-user-pages-soft); beyond that the
 # kernel gives new ones a page or two, which is slow for everybody. So the first pipes are made large and later ones
 # less so. Descriptors are handed out lowest number first, so the number tells about how many there are: 1 MiB below
-# 16, then half as much with each doubling. All that are larger than usual sum up to 40 MiB at most.
+# 15, then half as much with each doubling. All that are larger than usual sum up to 36 MiB at most.
 _BUDGET = 8 << 20
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
 _F_GETPIPE_SZ = getattr(fcntl, "F_GETPIPE_SZ", None)
