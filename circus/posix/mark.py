@@ -49,6 +49,11 @@ def owns(mark: int | None, seen: int | None) -> bool:
     return seen == mark or (_is_outer(mark) and mark - _SPAN < seen < mark)
 
 
+def was_given(seen: int | None) -> bool:
+    """Whether a process that shows `seen` descends from a worker of ours, no matter which."""
+    return seen is not None and _gives(_inherited, seen)
+
+
 def read(pid: int) -> int | None:
     """What a process (or zombie) shows; None if it is gone, hidden, or shows no number."""
     if _WHICH is None:
@@ -71,6 +76,14 @@ def _within(limits: tuple[int, int], serial: int) -> int | None:
     else:
         return None  # a real limit, or a mark with no room below it
     return mark if hard == resource.RLIM_INFINITY or mark <= hard else None
+
+
+def _gives(limits: tuple[int, int], seen: int) -> bool:
+    """Whether who was born with these limits, or a circusd that is its worker, may have given this number out."""
+    soft, _ = limits
+    if _is_outer(soft):
+        return soft - _SPAN < seen < soft
+    return (soft == resource.RLIM_INFINITY or soft > _TOP) and _TOP // 2 < seen < _TOP
 
 
 def _is_outer(mark: int) -> bool:

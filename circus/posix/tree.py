@@ -37,6 +37,9 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 ZOMBIE_PATIENCE = 5.0
 """Seconds a dead stranger stays: it may be the child of a hook that is about to wait for it."""
 
+_LISTINGS = 100
+"""For programs that fork faster than we read: one listing and two looks take some 50 µs."""
+
 
 def become_subreaper() -> bool:
     """Have orphaned descendants become our children. False where the system cannot do that."""
@@ -62,11 +65,20 @@ def descendants(pid: int) -> list[Relic]:
 
 
 def strangers(own: Container[int]) -> list[Relic]:
-    """Our children that are not `own` (the watched pids): adopted ones, and those of hooks. Read once per pass."""
+    """Our children that are not `own` (the watched pids): adopted ones, and those of hooks. Read once per pass.
+
+    Who dies between the reading of the list and the look at it leaves children that are not on the list yet. So it
+    is read again until nobody new is there: then none of those seen dead has a child that was not seen.
+    """
     if sys.platform != "linux":
         return [relic for relic in table() if relic.pid not in own and relic.pid != os.getpid()]
-    found = (look(pid) for pid in adopted() if pid not in own)
-    return [relic._replace(mark=marks.read(relic.pid)) for relic in found if relic is not None]
+    found: dict[int, Relic | None] = {}
+    for _ in range(_LISTINGS):
+        new = [pid for pid in adopted() if pid not in own and pid not in found]
+        if not new:
+            break
+        found.update((pid, look(pid)) for pid in new)
+    return [relic._replace(mark=marks.read(relic.pid)) for relic in found.values() if relic is not None]
 
 
 def leftovers(worker: int, mark: int | None, among: Iterable[Relic], seen: Iterable[Relic] = ()) -> list[Relic]:
@@ -120,6 +132,9 @@ def reap(pids: Iterable[int]) -> None:
 class Orphans:
     """Reaps dead strangers, so that none stays a zombie and no waiting hook loses an exit code to us.
 
+    Descendants of workers go at once: nobody waits for them, and of a program that forks without end there would be
+    thousands to look at each time another one dies.
+
     For the daemon only: in somebody's program the strangers include children of that program.
     """
 
@@ -129,10 +144,12 @@ class Orphans:
         """Zombie (pid, birth) to the monotonic time it was first seen."""
 
     def reap(self, among: Iterable[Relic], now: float, attributed: Container[int] = ()) -> list[int]:
-        """Reap those that are due; their pids. Pids in `attributed` came from a worker: nobody waits for them."""
-        zombies = {(relic.pid, relic.birth) for relic in among if relic.is_zombie and relic.parent == os.getpid()}
-        self._seen = {key: self._seen.get(key, now) for key in zombies}
-        due = [key for key, at in self._seen.items() if key[0] in attributed or at + self._patience <= now]
+        """Reap those that are due; their pids. `attributed` came from a worker, whatever their mark says."""
+        zombies = [relic for relic in among if relic.is_zombie and relic.parent == os.getpid()]
+        self._seen = {(relic.pid, relic.birth): self._seen.get((relic.pid, relic.birth), now) for relic in zombies}
+        our_session = os.getsid(0)
+        at_once = {relic.pid for relic in zombies if relic.pid in attributed or _is_workers(relic, our_session)}
+        due = [key for key, at in self._seen.items() if key[0] in at_once or at + self._patience <= now]
         for key in due:
             del self._seen[key]
         reap(pid for pid, _ in due)
@@ -153,6 +170,11 @@ def _came_from(relic: Relic, worker: int, mark: int | None, our_session: int) ->
     if worker in (relic.session, relic.group):
         return True
     return relic.session != our_session and marks.owns(mark, relic.mark)
+
+
+def _is_workers(relic: Relic, our_session: int) -> bool:
+    """As `_came_from`, of any worker."""
+    return relic.session != our_session and marks.was_given(relic.mark)
 
 
 def _below(pids: list[int]) -> list[Relic]:

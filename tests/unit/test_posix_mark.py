@@ -38,6 +38,22 @@ def test_marks_given_out_under_a_mark_belong_to_it_and_to_no_other(outer: int, i
     assert mark.owns(beside, below) == (beside == above)
 
 
+@given(serials, serials)
+def test_marks_of_any_worker_are_known_as_given_by_us(outer: int, inner: int) -> None:
+    ours = mark._within(NONE, outer)
+    assert ours is not None and mark._gives(NONE, ours)
+    below = mark._within((ours, resource.RLIM_INFINITY), inner)
+    assert below is not None and mark._gives(NONE, below)
+    assert mark._gives((ours, resource.RLIM_INFINITY), below)
+    assert not mark._gives((ours, resource.RLIM_INFINITY), ours)  # that one we were given ourselves
+
+
+def test_real_limits_are_no_marks_and_who_has_one_gives_none() -> None:
+    assert not mark._gives(NONE, 200_000)
+    assert not mark._gives((200_000, 200_000), 100_000)
+    assert not mark.was_given(None)
+
+
 def test_third_level_and_real_limits_give_no_marks() -> None:
     outer = mark._within(NONE, 5)
     assert outer is not None
