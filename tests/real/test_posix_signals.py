@@ -96,18 +96,19 @@ def test_close_puts_back_what_was_there() -> None:
 
 
 def test_other_threads_are_told_that_only_the_main_one_can() -> None:
-    errors = []
+    errors, loop = [], FakeLoop()
 
     def thread() -> None:
         try:
-            installed()
+            Signals(errors.append, loop.add_reader, loop.remove_reader).install()
         except RuntimeError as error:
             errors.append(str(error))
 
     worker = threading.Thread(target=thread)
     worker.start()
     worker.join()
-    assert len(errors) == 1 and "main thread" in errors[0]
+    loop.close()
+    assert len(errors) == 1 and "main thread" in str(errors[0])
 
 
 @pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGTSTP])
