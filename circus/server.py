@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -91,6 +92,9 @@ def _make_way(path: str, endpoint: str, option: str) -> None:
         raise EndpointError(errno.ENOENT, f"{option} {endpoint}: there is no directory {folder}")
     if path.startswith("@") or not os.path.exists(path):
         return
+    if not stat.S_ISSOCK(os.stat(path).st_mode):
+        # connect(2) refuses a plain file just as it refuses a dead socket: it must not be mistaken for one.
+        raise EndpointError(errno.EEXIST, f"{option} {endpoint}: there is a file of that name which is no socket")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
@@ -153,6 +157,18 @@ class RequestServer:
             logger.debug("a reply could not be sent: %s", exc)
         self._reactor.post(self.drain)
 
+    def close_door(self) -> None:
+        """Let nobody in any more; those who are in are still answered.
+
+        Done before the last answers, and by the same thread of ZeroMQ: who was told that all is down and comes back
+        at once must not be let in, because what he asks then would be lost.
+        """
+        if self._socket is not None:
+            try:
+                self._socket.unbind(self.endpoint)
+            except zmq.ZMQError as exc:
+                logger.debug("%s cannot be unbound: %s", self.endpoint, exc)
+
     def close(self) -> None:
         if self._socket is not None:
             self._reactor.remove_reader(int(self._socket.getsockopt(zmq.FD)))
@@ -205,6 +221,7 @@ class Discovery:
         except (OSError, ValueError) as exc:
             logger.warning("discovery is off: multicast_endpoint %s: %s", self._multicast_endpoint, exc)
             return
+        self._socket.setblocking(False)
         self._reactor.add_reader(self._socket.fileno(), self._receive)
 
     def _receive(self) -> None:
@@ -233,7 +250,6 @@ def multicast_socket(endpoint: str) -> socket.socket:
         raise ValueError("the address must be between 224.0.0.0 and 239.255.255.255")
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)

@@ -1,0 +1,116 @@
+"""`reloadconfig` with a real daemon: only what differs is touched, and a bad file changes nothing."""
+
+import pytest
+
+from tests.real.support import Daemon
+
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
+SECTIONS = {
+    "keep": "cmd = sleep 1000",
+    "change": "cmd = sleep 1001\ngraceful_timeout = 2",
+    "gone": "cmd = sleep 1002",
+    "many": "cmd = sleep 1003\nnumprocesses = 2",
+    "idle": "cmd = sleep 1004",
+}
+
+
+def text(**changes):
+    sections = {name: body for name, body in {**SECTIONS, **changes}.items() if body}
+    return "".join(f"[watcher:{name}]\n{body}\n" for name, body in sections.items())
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    with Daemon(tmp_path, text()) as daemon:
+        for name in SECTIONS:
+            daemon.wait_for_status(name, "active")
+        yield daemon
+
+
+def reload(daemon):
+    return daemon.call("reloadconfig", waiting=True)
+
+
+def test_unchanged_file_changes_nothing(daemon):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    assert reload(daemon)["status"] == "ok"
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+
+
+def test_only_what_differs_is_touched(daemon):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    daemon.write_config(
+        text(gone="", new="cmd = sleep 9", many="cmd = sleep 1003\nnumprocesses = 3", change="cmd = sleep 1011")
+    )
+    assert reload(daemon)["status"] == "ok"
+    assert sorted(daemon.call("list")["watchers"]) == ["change", "idle", "keep", "many", "new"]
+    assert daemon.pids("keep") == before["keep"]
+    assert set(before["many"]) < set(daemon.pids("many")) and len(daemon.pids("many")) == 3
+    assert daemon.pids("change") != before["change"]
+    assert daemon.call("get", name="change", keys=["cmd"])["options"] == {"cmd": "sleep 1011"}
+    assert daemon.call("status", name="new")["status"] == "active"
+
+
+def test_number_changed_by_hand_goes_back_to_the_file(daemon):
+    daemon.call("incr", name="many", nb=2, waiting=True)
+    reload(daemon)
+    assert len(daemon.pids("many")) == 2
+
+
+def test_watcher_stopped_by_hand_stays_stopped_although_it_changed(daemon):
+    daemon.call("stop", name="idle", waiting=True)
+    daemon.write_config(text(idle="cmd = sleep 1044"))
+    reload(daemon)
+    assert daemon.call("status", name="idle")["status"] == "stopped"
+    assert daemon.call("start", name="idle", waiting=True)["status"] == "ok"
+    assert daemon.call("get", name="idle", keys=["cmd"])["options"] == {"cmd": "sleep 1044"}
+
+
+def test_bad_file_changes_nothing_and_names_every_problem(daemon):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    daemon.write_config(text(gone="", many="cmd = x\nnumprocesses = many", keep="cmd = y\ngraceful_timeout = soon"))
+    reply = reload(daemon)
+    assert reply["status"] == "error"
+    assert "numprocesses" in reply["reason"] and "graceful_timeout" in reply["reason"]
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+
+
+def test_hook_that_cannot_be_found_changes_nothing(daemon):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    daemon.write_config(text(gone="", keep="cmd = sleep 1\nhooks.before_start = no.such.module"))
+    reply = reload(daemon)
+    assert reply["status"] == "error" and "no.such.module" in reply["reason"]
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+
+
+def test_delay_of_the_daemon_changes_while_it_runs(daemon):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    body = daemon.config_path.read_text()
+    daemon.config_path.write_text(body.replace("check_delay = 1", "check_delay = 7"))
+    reload(daemon)
+    assert daemon.call("globaloptions", option="check_delay")["options"] == {"check_delay": 7.0}
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+
+
+def test_other_daemon_settings_start_everything_anew(daemon):
+    before = daemon.pids("keep")
+    body = daemon.config_path.read_text()
+    daemon.config_path.write_text(body.replace("check_delay = 1", "check_delay = 1\nfqdn_prefix = here"))
+    daemon.call("reloadconfig")
+    daemon.wait_for_output("Arbiter restarting")
+    daemon.wait_for_status("keep", "active")
+    assert daemon.pids("keep") != before
+
+
+def test_refused_for_an_arbiter_without_a_file(tmp_path):
+    from circus.client import CircusClient
+    from tests.real.support import background
+
+    with background(tmp_path, {"name": "a", "cmd": "sleep 60"}) as arbiter:
+        client = CircusClient(endpoint=arbiter.endpoint)
+        try:
+            reply = client.send_message("reloadconfig")
+        finally:
+            client.stop()
+    assert reply["status"] == "error" and "not started from a configuration file" in reply["reason"]
