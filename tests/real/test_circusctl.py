@@ -337,6 +337,7 @@ LOOK_AS_NOBODY = """
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a second user")
 @pytest.mark.parametrize("closed", ["socket", "directory"])
+@pytest.mark.untraced
 def test_socket_of_another_user_is_told_with_the_owner(closed):
     # Not in tmp_path: its parents are closed to others.
     with tempfile.TemporaryDirectory() as directory:
@@ -447,6 +448,7 @@ def test_listen_on_a_daemon_that_does_not_tell_has_code_1():
 # ---- what a start costs
 
 
+@pytest.mark.untraced
 def test_one_command_loads_neither_the_others_nor_the_daemon():
     code = (
         "import sys; from circus.commands import get_command; get_command('status');"
@@ -460,6 +462,7 @@ def test_one_command_loads_neither_the_others_nor_the_daemon():
     assert heavy == ""
 
 
+@pytest.mark.untraced
 def test_importing_circusctl_loads_nothing_heavy():
     heavy = ["psutil", "logging", "asyncio", "inspect", "dataclasses", "uuid", "argparse", "cmd", "readline"]
     heavy += [f"circus.{name}" for name in ("consumer", "spec", "commands.manual", "commands.diagnose")]

@@ -477,6 +477,7 @@ def test_process_that_is_not_spawned_has_no_pid_and_gets_no_signal():
 # ---- import ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 def test_importing_the_arbiter_loads_nothing_expensive():
     expensive = {"dataclasses", "inspect", "asyncio", "concurrent.futures", "psutil", "configparser", "uuid", "ctypes"}
     script = "import sys, circus.arbiter; print(*sys.modules)"

@@ -255,6 +255,7 @@ def test_children_get_that_limit_also_when_it_leaves_no_room_at_all() -> None:
     assert in_child(daemon) == ["60", "400"]
 
 
+@pytest.mark.untraced
 def test_children_get_that_limit_also_when_the_low_numbers_only_look_free() -> None:
     def daemon() -> Any:
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, 400))

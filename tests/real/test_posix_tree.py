@@ -306,6 +306,7 @@ time.sleep(120)
 """
 
 
+@pytest.mark.untraced
 def test_nothing_is_left_of_a_program_that_detaches_ignores_term_and_forks_while_killed(tmp_path: Path) -> None:
     log = tmp_path / "pids"
 
