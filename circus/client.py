@@ -23,6 +23,9 @@ __all__ = ["AsyncCircusClient", "CallError", "CircusClient", "cast_message", "ma
 # Programs compare this text.
 TIMED_OUT = "Timed out."
 
+# A cast has no reply that proves its arrival: a client that is stopped right after one lets it leave first.
+CAST_LINGER = 1000  # milliseconds
+
 
 def make_message(command: str, **props: Any) -> dict[str, Any]:
     return {"command": command, "properties": props}
@@ -63,6 +66,9 @@ class CircusClient:
             raise
         self.poller = zmq.Poller()
         self.poller.register(self.socket, zmq.POLLIN)
+        self._address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)  # the near end of a tunnel, if there is one
+        self._waiting: set[str] = set()  # ids of calls whose reply somebody may still want
+        self._linger = 0
 
     def send_message(self, command: str, **props: Any) -> dict[str, Any]:
         """The reply to `command` with these properties. Raises `CallError`."""
@@ -75,20 +81,48 @@ class CircusClient:
         request or the answer. A cast is sent and gets an empty reply.
         """
         pending = self.send(cmd)
-        return pending.receive(self.timeout / 1000) if pending else {}
+        if pending is None:
+            return {}
+        try:
+            return pending.receive(self.timeout / 1000)
+        except CallError:
+            pending.abandon()
+            raise
 
     def send(self, cmd: dict[str, Any] | str | bytes) -> PendingCall | None:
-        """Begin a call; the result waits for its reply. None for a cast."""
+        """Begin a call; the result waits for its reply. None for a cast, which needs a daemon that is there."""
         request = _as_request(cmd)
-        request["id"] = os.urandom(16).hex()
-        pending = PendingCall(self, request["id"], _encode(request))
-        if request.get("msg_type") != CAST:
-            return pending
-        pending.deliver(self.timeout / 1000)
-        return None
+        call_id = request["id"] = os.urandom(16).hex()
+        body = _encode(request)
+        if request.get("msg_type") == CAST:
+            self._find_somebody()
+            self._linger = CAST_LINGER
+            self._put(body)
+            return None
+        self._put(body)
+        return PendingCall(self, call_id)
+
+    def _put(self, body: bytes) -> None:
+        try:
+            self.socket.send(body, zmq.NOBLOCK)
+        except zmq.ZMQError as exc:
+            raise CallError(str(exc)) from exc
+
+    def _find_somebody(self) -> None:
+        with _prober(self.context, self._address) as prober:
+            if not prober.poll(self.timeout if self.timeout >= 0 else None, zmq.POLLOUT):
+                raise CallError(TIMED_OUT)
+
+    def _renew(self) -> None:
+        """Another socket. What the old one could not deliver is not carried out when a daemon starts, minutes later."""
+        self.poller.unregister(self.socket)
+        self.socket.close(linger=self._linger)
+        self.socket = _dealer(self.context)
+        connect(self.socket, self._address)
+        self.poller.register(self.socket, zmq.POLLIN)
 
     def stop(self) -> None:
-        self.socket.close(linger=0)
+        self.socket.close(linger=self._linger)
 
     def __enter__(self) -> Self:
         return self
@@ -102,10 +136,10 @@ class CircusClient:
 class PendingCall:
     """A request on its way."""
 
-    def __init__(self, client: CircusClient, call_id: str, body: bytes) -> None:
+    def __init__(self, client: CircusClient, call_id: str) -> None:
         self._client = client
         self._id = call_id
-        self._body: bytes | None = body
+        client._waiting.add(call_id)
 
     def receive(self, timeout: float) -> dict[str, Any]:
         """The reply. After `timeout` seconds `CallError("Timed out.")`; the call may be waited for again."""
@@ -115,30 +149,19 @@ class PendingCall:
             # Rounded up: a wait of 0 ms before the end would spin.
             return None if end_at is None else max(0, int((end_at - time.monotonic()) * 1000) + 1)
 
-        self._deliver(left())
-        poller = self._client.poller
-        while poller.poll(left()):
+        while self._client.poller.poll(left()):
             reply = _parse(self._client.socket.recv_multipart())
             if _answers(reply, self._id):
+                self._client._waiting.discard(self._id)
                 return reply
         raise CallError(TIMED_OUT)
 
-    def deliver(self, timeout: float) -> None:
-        """Only send. Raises `CallError` when nobody took it in time."""
-        self._deliver(int(timeout * 1000) if timeout >= 0 else None)
-
-    def _deliver(self, wait: int | None) -> None:
-        if self._body is None:
-            return
-        # The socket queues for connected daemons only (IMMEDIATE): a request that timed out for want of one must
-        # not be carried out when one starts, minutes later.
-        if not self._client.socket.poll(wait, zmq.POLLOUT):
-            raise CallError(TIMED_OUT)
-        try:
-            self._client.socket.send(self._body, zmq.NOBLOCK)
-        except zmq.ZMQError as exc:
-            raise CallError(str(exc)) from exc
-        self._body = None
+    def abandon(self) -> None:
+        """Nobody wants the reply any more, nor the request to be carried out if it could not be delivered."""
+        if self._id in self._client._waiting:
+            self._client._waiting.discard(self._id)
+            if not self._client._waiting:
+                self._client._renew()
 
 
 class AsyncCircusClient:
@@ -160,6 +183,8 @@ class AsyncCircusClient:
         self.timeout = timeout * 1000  # kept for the signature's sake
         self.socket: zmq.asyncio.Socket = _dealer(self.context)
         connect(self.socket, endpoint, ssh_server, ssh_keyfile)
+        self._address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._linger = 0
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._reader: asyncio.Task[None] | None = None
 
@@ -174,6 +199,9 @@ class AsyncCircusClient:
         call_id = request["id"] = os.urandom(16).hex()
         body = _encode(request)
         if request.get("msg_type") == CAST:
+            with _prober(self.context, self._address) as prober:
+                await prober.poll(None, zmq.POLLOUT)
+            self._linger = CAST_LINGER
             await self.socket.send(body)
             return {}
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -185,6 +213,14 @@ class AsyncCircusClient:
             return await reply
         finally:
             self._replies.pop(call_id, None)
+            if not self._replies and (not reply.done() or reply.cancelled()):
+                self._renew()
+
+    def _renew(self) -> None:
+        """As that of `CircusClient`."""
+        self._close()
+        self.socket = _dealer(self.context)
+        connect(self.socket, self._address)
 
     async def _read(self) -> None:
         """One reader for all calls: a reply goes to whoever asked, not to whoever happens to wait."""
@@ -204,10 +240,14 @@ class AsyncCircusClient:
         self._replies.clear()
 
     def stop(self) -> None:
+        self._fail(CallError("the client was stopped"))
+        self._close()
+
+    def _close(self) -> None:
         if self._reader is not None:
             self._reader.cancel()
-        self._fail(CallError("the client was stopped"))
-        self.socket.close(linger=0)
+            self._reader = None
+        self.socket.close(linger=self._linger)
 
 
 def connect(
@@ -238,11 +278,22 @@ def _tunnel(socket: zmq.Socket[Any], endpoint: str, server: str, keyfile: str | 
 
 
 def _dealer(context: Any) -> Any:
-    """A DEALER of this context; which class it is depends on the context's."""
+    """A DEALER of this context; which class it is depends on the context's.
+
+    Not IMMEDIATE: such a socket throws away what it has received but nobody has read yet when the other end goes,
+    and the last thing a daemon says is the reply to `quit`.
+    """
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.IDENTITY, os.urandom(16).hex().encode())
     socket.setsockopt(zmq.LINGER, 0)
+    return socket
+
+
+def _prober(context: Any, address: str) -> Any:
+    """A socket that can be written to (POLLOUT) as soon as somebody takes its connection."""
+    socket = _dealer(context)
     socket.setsockopt(zmq.IMMEDIATE, 1)
+    connect(socket, address)
     return socket
 
 

@@ -161,7 +161,11 @@ def ask(client: CircusClient, message: dict[str, Any]) -> dict[str, Any]:
             raise
     from circus.commands.diagnose import wait_on
 
-    return wait_on(client, pending, end_at)
+    try:
+        return wait_on(client, pending, end_at)
+    except CallError:
+        pending.abandon()
+        raise
 
 
 def say(text: str, file: TextIO | None = None) -> None:

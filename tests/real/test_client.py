@@ -94,7 +94,7 @@ def test_overlapping_requests_may_be_answered_in_any_order():
         return held[::-1] if len(held) == 2 else None
 
     with FakeDaemon(answer) as daemon, CircusClient(endpoint=daemon.endpoint, timeout=10) as client:
-        client.send(make_message("first")).deliver(10)
+        client.send(make_message("first"))
         assert client.call(make_message("second"))["command"] == "second"
 
 
@@ -164,6 +164,37 @@ def test_cast_is_sent_and_not_waited_for():
         assert client.call(cast_message("stop", name="a")) == {}
         assert done.wait(10)
         assert daemon.requests[0]["msg_type"] == "cast"
+
+
+def test_cast_to_nobody_is_a_time_out_and_not_carried_out_later(tmp_path):
+    endpoint = f"ipc://{tmp_path}/sock"
+    with CircusClient(endpoint=endpoint, timeout=0.1) as client:
+        with pytest.raises(CallError, match=r"^Timed out\.$"):
+            client.call(cast_message("quit"))
+        with FakeDaemon(echo, endpoint) as daemon:
+            client.timeout = 10_000
+            assert client.call(make_message("list"))["command"] == "list"
+            assert [request["command"] for request in daemon.requests] == ["list"]
+
+
+def test_cast_of_a_client_that_is_stopped_at_once_arrives():
+    done = threading.Event()
+    with FakeDaemon(lambda request: done.set()) as daemon:
+        with CircusClient(endpoint=daemon.endpoint, timeout=10) as client:
+            client.call(cast_message("stop", name="a"))
+        assert done.wait(10)
+
+
+def test_reply_of_a_daemon_that_ends_before_it_is_read_is_not_lost(tmp_path):
+    endpoint = f"ipc://{tmp_path}/sock"
+    with CircusClient(endpoint=endpoint, timeout=10) as client:
+        monitor = client.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        with FakeDaemon(echo, endpoint):
+            pending = client.send(make_message("quit"))
+            assert client.socket.poll(10_000)
+        assert monitor.poll(10_000)
+        client.socket.disable_monitor()
+        assert pending.receive(10)["command"] == "quit"
 
 
 def test_client_works_in_a_context_of_the_caller_and_leaves_it_open():
