@@ -81,6 +81,7 @@ class Sim:
         self.exit: actions.Exit | None = None
         self.logs: list[str] = []
         self.published: list[tuple[str, str, dict[str, Any]]] = []
+        self.hook_runs: list[actions.RunHook] = []
         self.children: dict[int, Child] = {}
         self.stream_delay = 0.0  # how long streams take to close
         self.waiting: set[int] = set()  # tickets of requests that are not answered
@@ -191,6 +192,7 @@ class Sim:
         for child in self.children.values():
             if child.program.stuck or child.program.below == "stuck":
                 child.program = child.program._replace(stuck=False, below="tame")
+                child.descendants = []
                 if KILL in child.signals:
                     self._end(child, -KILL)
         self.settle()
@@ -357,6 +359,7 @@ class Sim:
     def _on_inspect(self, action: actions.Inspect) -> None:
         child = self._child(action)
         self._expect(child.reaped, action, "before the process was reaped")
+        self._told.append(f"inspect {self._names[action.key]}.{child.wid}")
         pids = tuple(child.descendants)
         self._later(0.0, lambda: self._fact(events.Remains(action.key, action.serial, pids, f"pids {pids}")))
 
@@ -369,6 +372,7 @@ class Sim:
         if action.ticket:
             self._hook_tickets.add(action.ticket)
         self._told.append(f"hook {self._names[action.key]} {action.hook}")
+        self.hook_runs.append(action)
         queue = self._hook_queues.setdefault(action.key, [])
         queue.append(action)
         if len(queue) == 1:

@@ -50,6 +50,7 @@ class Arbiter:
         self._deadlines: Deadlines[int] = Deadlines()  # by watcher key; 0: the sequences
         self._dirty: dict[int, None] = {}  # to be settled
         self._starved: dict[int, None] = {}  # to be settled when programs may be executed again, in this order
+        self._served: set[int] = set()  # executed a program in this pass
         self._forking = 0
         self._is_asked = False  # a wish came since the last settle
         self._exited = False
@@ -221,14 +222,16 @@ class Arbiter:
         self._is_asked = False
         for key in self._deadlines.due(now):
             self._dirty[key] = None
-        # First those that had to wait, in turn, so that one with hundreds to start does not hold up the others.
         self._dirty, self._starved = {**self._starved, **self._dirty}, {}
+        self._served.clear()
         self._advance_sequences(now)
         while self._dirty:
             keys, self._dirty = list(self._dirty), {}
             for key in keys:
                 self._settle_watcher(key, now)
             self._advance_sequences(now)
+        # Next time those come first that got nothing: one with hundreds to start does not hold up the others.
+        self._starved = dict.fromkeys(sorted(self._starved, key=self._served.__contains__))
         self._check_exit()
         out, self._out = self._out, []
         return out
@@ -241,6 +244,8 @@ class Arbiter:
         spawns = sum(isinstance(action, Spawn) for action in actions)
         self._forking += spawns
         self._out += actions
+        if spawns:
+            self._served.add(key)
         if watcher.starved:
             self._starved[key] = None
         self._deadlines.set(key, watcher.wake_at())
@@ -283,8 +288,8 @@ class Arbiter:
         watcher = self.watchers.get(turn.key)
         if self.quitting or watcher is None or watcher.stops != turn.stops:
             sequence.next_turn()
-            error = CLOSING if self.quitting else "superseded by a later wish"
-            self._jobs.drop(sequence.job, turn.key, error)
+            what = f"'{turn.name}' was removed" if watcher is None else f"superseded by a later wish for '{turn.name}'"
+            self._jobs.drop(sequence.job, turn.key, CLOSING if self.quitting else what)
             return True
         if not sequence.may_begin(now):
             return False

@@ -18,6 +18,7 @@ class Turn(NamedTuple):
     """One watcher's turn, and which wishes it had seen when it was queued."""
 
     key: int
+    name: str
     priority: int
     stops: int
     starts: int
@@ -35,7 +36,7 @@ class Sequence:
     def __init__(
         self, watchers: Iterable[Watcher], begin: Begin, job: Job, pause: float, resting: dict[int, Goal]
     ) -> None:
-        self.queue = deque(Turn(w.key, w.spec.priority, w.stops, w.starts) for w in watchers)
+        self.queue = deque(Turn(w.key, w.name, w.spec.priority, w.stops, w.starts) for w in watchers)
         self.begin = begin
         self.job = job
         self._pause = pause

@@ -332,7 +332,8 @@ class Watcher:
     def _expect(self, serial: int, *states: State) -> Process:
         process = self.roster.get(serial)
         if process is None or process.state not in states:
-            raise ValueError(f"{self.name}: a fact about process {serial}, which is {process and process.state.value}")
+            what = f"which {process.state.value}" if process is not None else "which is not there"
+            raise ValueError(f"{self.name}: a fact about process {serial}, {what}")
         return process
 
     # ---- the one place that decides ----------------------------------------------------------------------------

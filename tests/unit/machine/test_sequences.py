@@ -1,0 +1,291 @@
+"""Starting, restarting and reloading many: by priority, with pauses, overtaken by other wishes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim import NEVER, TERM, Hook, Program, Sim
+
+
+def begun(sim: Sim) -> list[str]:
+    return [line.removeprefix("open ") for line in sim.told() if line.startswith("open ")]
+
+
+def test_bigger_priority_starts_first_and_equal_ones_in_the_order_they_came() -> None:
+    sim = Sim()
+    watchers = [sim.add(name, priority=priority) for name, priority in [("a", 0), ("b", 5), ("c", 0), ("d", 10)]]
+    assert [watcher.name for watcher in sim.arbiter.in_order()] == ["d", "b", "a", "c"]
+    ticket = sim.start(*watchers)
+    assert begun(sim) == ["d", "b", "a", "c"]
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_lower_priority_begins_when_the_higher_is_up() -> None:
+    sim = Sim()
+    sim.program("first", Program(forks_in=2.0))
+    first, second = sim.add("first", priority=1), sim.add("second")
+    ticket = sim.start(second, first)
+    assert begun(sim) == ["first"]
+    assert ticket not in sim.replies
+    sim.advance(2.0)
+    assert begun(sim) == ["second"]
+    assert ticket in sim.replies
+
+
+def test_equal_priority_begins_together() -> None:
+    sim = Sim()
+    sim.program("a", Program(forks_in=2.0))
+    sim.start(sim.add("a"), sim.add("b"))
+    assert begun(sim) == ["a", "b"]
+
+
+def test_lower_priority_waits_for_the_whole_warmup_of_the_higher() -> None:
+    sim = Sim()
+    first, second = sim.add("first", priority=1, numprocesses=3, warmup_delay=2.0), sim.add("second")
+    sim.start(first, second)
+    sim.advance(3.9)
+    assert begun(sim) == ["first"]
+    sim.advance(0.1)
+    assert begun(sim) == ["second"]
+
+
+@pytest.mark.parametrize("options", [{"max_retry": -1}, {"max_retry": 5}])
+def test_higher_priority_that_cannot_be_executed_does_not_hold_up_the_rest(options: dict[str, int]) -> None:
+    sim = Sim()
+    sim.program("first", Program(fails="no such file"))
+    first, second = sim.add("first", priority=1, **options), sim.add("second")
+    sim.start(first, second)
+    assert begun(sim) == ["first", "second"]
+
+
+def test_higher_priority_that_goes_down_again_does_not_hold_up_the_rest() -> None:
+    sim = Sim()
+    sim.hook("first", "before_start", Hook(ok=False))
+    first, second = sim.add("first", priority=1, hooks={"before_start": "x.y"}), sim.add("second")
+    ticket = sim.start(first, second)
+    assert begun(sim) == ["second"]
+    assert sim.replies[ticket].result == {"reason": "start aborted by its before_start hook"}
+
+
+def test_higher_priority_that_crashes_does_not_hold_up_the_rest() -> None:
+    sim = Sim()
+    sim.program("first", Program(lives=0.0, code=1))
+    sim.start(sim.add("first", priority=1), sim.add("second"))
+    assert begun(sim) == ["first", "second"]
+
+
+def test_warmup_between_watchers_is_one_at_a_time_with_a_pause() -> None:
+    sim = Sim(warmup_delay=3.0)
+    sim.program("a", Program(forks_in=1.0))
+    sim.start(sim.add("a"), sim.add("b"), sim.add("c"))
+    assert begun(sim) == ["a"]
+    sim.advance(3.9)
+    assert begun(sim) == []
+    sim.advance(0.1)
+    assert begun(sim) == ["b"]
+    sim.advance(3.0)
+    assert begun(sim) == ["c"]
+    assert sim.next_at() == NEVER
+
+
+def test_pauses_of_two_sequences_do_not_disturb_each_other() -> None:
+    sim = Sim(warmup_delay=3.0)
+    first = [sim.add("a"), sim.add("b")]
+    second = [sim.add("c"), sim.add("d")]
+    sim.start(*first)
+    sim.advance(1.0)
+    sim.start(*second)
+    assert begun(sim) == ["a", "c"]
+    sim.advance(2.0)
+    assert begun(sim) == ["b"]
+    sim.advance(1.0)
+    assert begun(sim) == ["d"]
+
+
+def test_start_of_many_passes_over_those_without_autostart() -> None:
+    sim = Sim()
+    manual, web = sim.add("manual", autostart=False), sim.add("web")
+    ticket = sim.start(manual, web)
+    assert (manual.status, web.status) == ("stopped", "active")
+    assert ticket in sim.replies
+
+
+def test_start_of_one_by_name_starts_it_without_autostart() -> None:
+    sim = Sim()
+    manual = sim.add("manual", autostart=False)
+    sim.start(manual)
+    assert manual.status == "active"
+
+
+def test_start_of_nobody_is_answered() -> None:
+    sim = Sim()
+    ticket = sim.start()
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_stop_of_many_is_at_once_whatever_their_priority() -> None:
+    sim = Sim()
+    for name in "ab":
+        sim.program(name, Program(takes=2.0))
+    watchers = sim.add("a", priority=5), sim.add("b")
+    sim.start(*watchers)
+    sim.told()
+    ticket = sim.stop(*watchers)
+    assert sim.told() == ["TERM a.1", "TERM b.1"]
+    sim.advance(2.0)
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_restart_of_many_begins_when_all_have_stopped_and_leaves_out_those_without_autostart() -> None:
+    sim = Sim()
+    sim.program("slow", Program(takes=2.0))
+    web, slow, manual = sim.add("web"), sim.add("slow"), sim.add("manual", autostart=False)
+    for watcher in (web, slow, manual):
+        sim.start(watcher)
+    sim.told()
+    ticket = sim.restart(web, slow, manual)
+    assert begun(sim) == []
+    assert ticket not in sim.replies
+    sim.advance(2.0)
+    assert begun(sim) == ["web", "slow"]
+    assert (manual.status, sim.replies[ticket].error) == ("stopped", "")
+
+
+def test_reload_of_many_is_in_order_and_waits_for_each() -> None:
+    sim = Sim(warmup_delay=1.0)
+    first, second = sim.add("first", priority=1), sim.add("second")
+    sim.start(first, second)
+    sim.advance(5.0)
+    sim.told()
+    ticket = sim.reload(first, second)
+    assert sim.told()[-1] == "event first reload"
+    assert ticket not in sim.replies
+    sim.advance(1.0)
+    assert sim.told()[-1] == "event second reload"
+    assert ticket in sim.replies
+
+
+# ---- overtaken -----------------------------------------------------------------------------------------------------
+
+
+def test_stop_of_one_that_waits_for_its_turn_takes_it_out() -> None:
+    sim = Sim()
+    sim.program("first", Program(forks_in=2.0))
+    first, second = sim.add("first", priority=1), sim.add("second")
+    ticket = sim.start(first, second)
+    sim.stop(second)
+    sim.advance(2.0)
+    assert (first.status, second.status) == ("active", "stopped")
+    assert sim.replies[ticket].error == "superseded by a later wish for 'second'"
+
+
+def test_start_of_one_that_waits_for_its_turn_is_at_once_and_not_repeated() -> None:
+    sim = Sim()
+    sim.program("first", Program(forks_in=2.0))
+    sim.program("job", Program(lives=1.0, code=0))
+    first, job = sim.add("first", priority=1), sim.add("job", respawn=False)
+    ticket = sim.start(first, job)
+    sim.start(job)
+    assert begun(sim) == ["first", "job"]
+    sim.advance(2.0)
+    assert begun(sim) == []
+    assert (job.status, sim.replies[ticket].error) == ("stopped", "")
+
+
+def test_removal_of_one_that_waits_for_its_turn_takes_it_out() -> None:
+    sim = Sim()
+    sim.program("first", Program(forks_in=2.0))
+    first, second, third = sim.add("first", priority=2), sim.add("second", priority=1), sim.add("third")
+    ticket = sim.start(first, second, third)
+    sim.remove(second)
+    sim.advance(2.0)
+    assert third.status == "active"
+    assert sim.replies[ticket].error == "'second' was removed"
+
+
+@pytest.mark.parametrize("nostop", [False, True])
+def test_removal_of_one_that_others_wait_for_lets_them_begin(nostop: bool) -> None:
+    sim = Sim()
+    sim.hook("first", "after_start", Hook(takes=NEVER))
+    sim.program("first", Program(ignores=(TERM,)))
+    first, second = sim.add("first", priority=2, hooks={"after_start": "x.y"}), sim.add("second")
+    sim.start(first, second)
+    assert second.status == "stopped"
+    sim.remove(first, nostop)
+    assert second.status == "active"
+
+
+def test_removal_of_one_that_a_restart_waits_for_lets_the_others_begin() -> None:
+    sim = Sim()
+    sim.program("slow", Program(ignores=(TERM,)))
+    slow, web = sim.add("slow"), sim.add("web")
+    sim.start(slow, web)
+    sim.restart(slow, web)
+    sim.remove(slow, nostop=True)
+    assert web.status == "active"
+
+
+def test_start_of_one_during_a_restart_of_many_does_not_hold_up_the_others() -> None:
+    sim = Sim()
+    sim.program("slow", Program(takes=5.0))
+    web, slow = sim.add("web"), sim.add("slow")
+    sim.start(web, slow)
+    ticket = sim.restart(web, slow)
+    sim.start(web)
+    assert web.status == "active"
+    sim.advance(5.0)
+    assert (slow.status, sim.replies[ticket].error) == ("active", "")
+
+
+def test_two_starts_of_all_in_a_row_start_each_once() -> None:
+    sim = Sim()
+    for name in ("first", "job"):
+        sim.program(name, Program(forks_in=1.0, lives=5.0, code=0))
+    first, job = sim.add("first", priority=1), sim.add("job", respawn=False)
+    one = sim.start(first, job)
+    two = sim.start(first, job)
+    sim.advance(10.0)
+    assert begun(sim) == ["first", "job"]
+    assert sim.replies[one].error == sim.replies[two].error == ""
+
+
+def test_stop_of_all_during_a_start_of_all_wins() -> None:
+    sim = Sim()
+    sim.program("first", Program(forks_in=2.0))
+    first, second = sim.add("first", priority=1), sim.add("second")
+    start = sim.start(first, second)
+    sim.stop(first, second)
+    sim.rest()
+    assert (first.status, second.status) == ("stopped", "stopped")
+    assert "superseded" in sim.replies[start].error
+
+
+def test_watcher_that_still_stops_holds_up_lower_priorities_until_it_is_up_again() -> None:
+    sim = Sim()
+    sim.program("first", Program(takes=3.0))
+    first, second = sim.add("first", priority=1), sim.add("second")
+    sim.start(first)
+    sim.stop(first)
+    sim.start(first, second)
+    assert second.status == "stopped"
+    sim.advance(3.0)
+    assert (first.status, second.status) == ("active", "active")
+
+
+def test_higher_priority_stopped_while_others_wait_for_it_lets_them_begin() -> None:
+    sim = Sim()
+    sim.program("first", Program(forks_in=2.0))
+    first, second = sim.add("first", priority=1), sim.add("second")
+    sim.start(first, second)
+    sim.stop(first)
+    assert second.status == "active"
+
+
+def test_changed_priority_does_not_confuse_a_sequence_that_is_underway() -> None:
+    sim = Sim()
+    sim.program("first", Program(forks_in=2.0))
+    first, second = sim.add("first", priority=1), sim.add("second")
+    sim.start(first, second)
+    sim.change(first, priority=-1)
+    sim.advance(2.0)
+    assert (first.status, second.status) == ("active", "active")
