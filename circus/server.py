@@ -157,18 +157,6 @@ class RequestServer:
             logger.debug("a reply could not be sent: %s", exc)
         self._reactor.post(self.drain)
 
-    def close_door(self) -> None:
-        """Let nobody in any more; those who are in are still answered.
-
-        Done before the last answers, and by the same thread of ZeroMQ: who was told that all is down and comes back
-        at once must not be let in, because what he asks then would be lost.
-        """
-        if self._socket is not None:
-            try:
-                self._socket.unbind(self.endpoint)
-            except zmq.ZMQError as exc:
-                logger.debug("%s cannot be unbound: %s", self.endpoint, exc)
-
     def close(self) -> None:
         if self._socket is not None:
             self._reactor.remove_reader(int(self._socket.getsockopt(zmq.FD)))

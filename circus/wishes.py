@@ -30,7 +30,6 @@ class Wishes:
     def __init__(self, arbiter: Arbiter, machine: Machine) -> None:
         self._arbiter = arbiter
         self._machine = machine
-        self._quitting: Future[Any] | None = None
         self._hurries = 0
 
     def carry_out(self, verb: str, names: Sequence[str] | None, arguments: Mapping[str, Any]) -> Future[Any]:
@@ -170,13 +169,11 @@ class Wishes:
 
     def quit(self, names: Sequence[str] | None, hurry: bool = False) -> Future[Any]:
         """Stop everything. `hurry`: wait for nothing and SIGKILL what is left; asked for again, leave at once."""
-        self._machine.restarting = False  # the latest want wins
-        if self._quitting is None:
-            ticket, self._quitting = self._ticket()
-            self._machine.quit(time.monotonic(), ticket)
+        ticket, future = self._ticket()
+        self._machine.quit(time.monotonic(), ticket, patient=True)
         if hurry:
             self._hurry()
-        return self._quitting.then(dict)
+        return future
 
     def _hurry(self) -> None:
         self._hurries += 1
@@ -190,10 +187,9 @@ class Wishes:
 
     def restart_arbiter(self, names: Sequence[str] | None) -> Future[Any]:
         """Stop everything, then leave with a restart wanted. An end that is under way already wins."""
-        if self._quitting is None:
-            ticket, self._quitting = self._ticket()
-            self._machine.quit(time.monotonic(), ticket, restart=True)
-        return self._quitting.then(dict)
+        ticket, future = self._ticket()
+        self._machine.quit(time.monotonic(), ticket, restart=True)
+        return future
 
     def reloadconfig(self, names: Sequence[str] | None, path: str | None = None) -> Future[Any]:
         path = path or self._arbiter.config_file
