@@ -6,6 +6,7 @@ Everything here runs in the main loop's thread. One method per action, and no de
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
@@ -145,8 +146,13 @@ class Runtime:
             return
         self._workers[child.pid] = Worker(child.pid, action.key, action.serial, mark)
         self.children.watch(child.pid)
-        pipes = {"stdout": child.stdout, "stderr": child.stderr}
-        watcher.pump_output(child.pid, {name: fd for name, fd in pipes.items() if fd is not None})
+        pipes = {name: fd for name, fd in (("stdout", child.stdout), ("stderr", child.stderr)) if fd is not None}
+        try:
+            watcher.pump_output(child.pid, pipes)
+        except Exception:  # no thread or descriptor left: the program runs all the same, and must be known
+            logger.exception("the output of %s [%d] is lost", watcher.name, child.pid)
+            for fd in pipes.values():
+                os.close(fd)
         self.tell(events.Spawned(action.key, action.serial, child.pid, time.time()))
 
     def _child_exited(self, pid: int, exit_code: int | None) -> None:
@@ -265,10 +271,12 @@ class Runtime:
     def _tell_hit(self, action: actions.Signal, hit: list[Relic]) -> None:
         if not hit or not action.announce:
             return
-        for pid in {relic.pid: None for relic in hit}:
+        told = {relic.pid: str(relic) for relic in hit}  # some may have been found twice
+        for pid in told:
             self._publish_kill(action, pid)
+        level = logging.WARNING if action.signum == SIGKILL else logging.INFO
         name = self._watchers[action.key].name
-        logger.warning("%s: %s sent to %s", name, signal_name(action.signum), ", ".join(map(str, hit)))
+        logger.log(level, "%s: %s sent to %s", name, signal_name(action.signum), ", ".join(told.values()))
 
     def _publish_kill(self, action: actions.Signal, pid: int) -> None:
         self._publish(actions.Publish(action.key, names.KILL, {"process_pid": pid, "process_id": action.wid}))
