@@ -18,7 +18,7 @@ from circus.future import Future, failed, finished
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Machine
 from circus.management import Management
-from circus.session import Session
+from circus.session import Doors, Session
 from circus.spec import CircusSpec, ConfigSpec
 from circus.watcher import Watcher
 from circus.wishes import Wishes
@@ -101,6 +101,8 @@ class Arbiter(Management):
         self.ctrl = Controller(self.endpoint, self.multicast_endpoint, self.context, loop, self, self.check_delay)
         self.runtime = None
         self._session: Session | None = None
+        self.doors: Doors | None = None
+        self._keeps_doors = False
         self._restarting = False
         self._populate(watchers)
 
@@ -173,7 +175,11 @@ class Arbiter(Management):
         return self._run() if self._own_loop else up
 
     def run(self) -> bool:
-        """`start` for circusd: True if everything is to be started anew. Raises OSError if an endpoint is in use."""
+        """`start` for circusd: True if everything is to be started anew. Raises OSError if an endpoint is in use.
+
+        Then `doors` are the open sockets, to be given to the next arbiter.
+        """
+        self._keeps_doors = True
         return bool(self.start().result())
 
     def initialize(self) -> None:
@@ -225,7 +231,7 @@ class Arbiter(Management):
             return
         self._restarting = session.runtime.restart_wanted
         self.runtime = None
-        session.close()
+        session.close(self._restarting and self._keeps_doors)
         if self._own_loop:
             session.loop.close()
             self._loop = None

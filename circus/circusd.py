@@ -190,12 +190,15 @@ def _run(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> None:
     """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
     from circus.arbiter import Arbiter  # here, so that --check needs neither zmq nor threads
 
+    doors = None
     while True:
         arbiter = Arbiter.from_spec(spec, config_file=path)
+        arbiter.doors = doors
         for name, value in chosen.items():
             setattr(arbiter, name, value)
         if not arbiter.run():
             return
+        doors = arbiter.doors
         spec = _read_again(spec, path, chosen)
 
 

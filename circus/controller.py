@@ -61,16 +61,26 @@ class Controller:
     def commands(self) -> dict[str, Command]:
         return get_commands()
 
-    def start(self) -> None:
-        """Bind. Raises `circus.server.EndpointError`, an OSError."""
+    def start(self, server: RequestServer | None = None) -> None:
+        """Bind, or go on with the server of another controller. Raises `circus.server.EndpointError`, an OSError."""
         assert self.loop is not None
-        server = RequestServer(self.context, self.endpoint, self.loop, self._received)
-        server.start(self.endpoint_owner)
+        if server is None:
+            server = RequestServer(self.context, self.endpoint, self.loop, self._received)
+            server.start(self.endpoint_owner)
+        else:
+            server.resume(self.loop, self._received)
         self._server = server
         self.endpoint = server.endpoint
         if self.multicast_endpoint:
             self._discovery = Discovery(self.multicast_endpoint, self.endpoint, self.loop)
             self._discovery.start()
+
+    def release(self) -> RequestServer | None:
+        """Let go of the server, which stays open for another controller to go on with."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.pause()
+        return server
 
     def stop(self) -> None:
         for part in (self._server, self._discovery):

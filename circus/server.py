@@ -124,8 +124,22 @@ class RequestServer:
             self._socket.close(0)
             self._socket = None
             raise
+        self._listen()
+
+    def _listen(self) -> None:
+        assert self._socket is not None
         self._reactor.add_reader(int(self._socket.getsockopt(zmq.FD)), self.drain)
         self._reactor.post(self.drain)  # something may have come before we looked
+
+    def pause(self) -> None:
+        """Stay open, and let what comes wait for `resume`."""
+        if self._socket is not None:
+            self._reactor.remove_reader(int(self._socket.getsockopt(zmq.FD)))
+
+    def resume(self, reactor: Reactor, on_request: OnRequest) -> None:
+        """Go on for somebody else."""
+        self._reactor, self._on_request = reactor, on_request
+        self._listen()
 
     def drain(self) -> None:
         for _ in range(REQUESTS_PER_PASS):

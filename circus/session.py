@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.loop import Loop
 from circus.runtime import Runtime
 
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
-    from circus.server import Publisher
+    from circus.server import Publisher, RequestServer
+
+
+class Asked(NamedTuple):
+    """The addresses as somebody wrote them, before a port was chosen."""
+
+    endpoint: str
+    pubsub_endpoint: str
+    owner: str | int | None
+
+
+class Doors:
+    """Sockets that stay open from one run to the next: what is asked in between waits, and subscribers stay."""
+
+    def __init__(self, asked: Asked, context: Any, server: RequestServer, publisher: Publisher) -> None:
+        self.asked = asked
+        self.context = context
+        self.server = server
+        self.publisher = publisher
+
+    def close(self) -> None:
+        self.server.close()
+        self.publisher.close()
+        self.context.term()
 
 
 class Session:
@@ -25,6 +48,7 @@ class Session:
         self.loop = loop
         self.runtime = Runtime(arbiter, arbiter.machine, loop, left, self._is_guest())
         self._arbiter = arbiter
+        self._asked = Asked(arbiter.endpoint, arbiter.pubsub_endpoint, arbiter.endpoint_owner)
         self._own_context = arbiter.context is None
         self._publisher: Publisher | None = None
         self._signals: Any = None
@@ -35,11 +59,28 @@ class Session:
     def open(self) -> None:
         """Raises OSError if an endpoint is in use, and whatever else is wrong; then nothing stays open."""
         try:
-            self._bind()
+            self._open_doors()
             self._begin()
         except BaseException:
             self.close()
             raise
+
+    def _open_doors(self) -> None:
+        arbiter, ctrl = self._arbiter, self._arbiter.ctrl
+        ctrl.loop = self.loop
+        ctrl.multicast_endpoint = arbiter.multicast_endpoint
+        doors, arbiter.doors = arbiter.doors, None
+        if doors is not None and doors.asked == self._asked:
+            arbiter.context = ctrl.context = doors.context
+            self._publisher = doors.publisher
+            ctrl.start(doors.server)
+        else:
+            if doors is not None:
+                doors.close()
+            self._bind()
+        assert self._publisher is not None
+        arbiter.endpoint, arbiter.pubsub_endpoint = ctrl.endpoint, self._publisher.endpoint
+        arbiter.evpub_socket = self._publisher.socket
 
     def _bind(self) -> None:
         import zmq
@@ -47,15 +88,11 @@ class Session:
         from circus.server import Publisher
 
         arbiter, ctrl = self._arbiter, self._arbiter.ctrl
-        arbiter.context = arbiter.context or zmq.Context()
-        ctrl.loop, ctrl.context, ctrl.endpoint = self.loop, arbiter.context, arbiter.endpoint
-        ctrl.multicast_endpoint = arbiter.multicast_endpoint
-        ctrl.endpoint_owner = _uid(arbiter.endpoint_owner)
+        arbiter.context = ctrl.context = arbiter.context or zmq.Context()
+        ctrl.endpoint, ctrl.endpoint_owner = self._asked.endpoint, _uid(self._asked.owner)
         ctrl.start()
-        self._publisher = Publisher(arbiter.context, arbiter.pubsub_endpoint)
+        self._publisher = Publisher(arbiter.context, self._asked.pubsub_endpoint)
         self._publisher.start()
-        arbiter.endpoint, arbiter.pubsub_endpoint = ctrl.endpoint, self._publisher.endpoint
-        arbiter.evpub_socket = self._publisher.socket
 
     def _begin(self) -> None:
         from circus.posix import limits, tree
@@ -77,19 +114,27 @@ class Session:
 
         return SysHandler(self._arbiter.ctrl)
 
-    def close(self) -> None:
+    def close(self, keep_doors: bool = False) -> None:
+        """With `keep_doors` the sockets stay open, as `arbiter.doors`, for the next arbiter."""
         arbiter = self._arbiter
         self.loop.remove_turn(self.runtime.turn)
         self.runtime.close()
+        server = arbiter.ctrl.release() if keep_doors and self._own_context else None
         arbiter.ctrl.stop()
-        if self._publisher is not None:
-            self._publisher.close()
-            arbiter.evpub_socket = None
         if self._signals is not None:
             self._signals.stop()
-        if self._own_context and arbiter.context is not None:
-            arbiter.context.term()
-            arbiter.context = None
+        if server is not None and self._publisher is not None:
+            arbiter.doors = Doors(self._asked, arbiter.context, server, self._publisher)
+        else:
+            self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        if self._publisher is not None:
+            self._publisher.close()
+        self._arbiter.evpub_socket = None
+        if self._own_context and self._arbiter.context is not None:
+            self._arbiter.context.term()
+            self._arbiter.context = None
 
 
 def _uid(owner: str | int | None) -> int | None:
