@@ -483,10 +483,10 @@ def _check_counts(watcher: Watcher) -> None:
     if watcher.phase not in (Phase.STARTING, Phase.FINISHING, Phase.ACTIVE):
         return
     current = [p for p in watcher.roster if p.is_current]
-    young = [p for p in current if p.generation == watcher.generation]
-    limit = 2 * watcher.target if watcher.reloading and not watcher.sequential else watcher.target
+    young = [p for p in current if p.generation == watcher.crew.generation]
+    limit = 2 * watcher.crew.target if watcher.crew.reloading and not watcher.crew.sequential else watcher.crew.target
     assert len(current) <= limit, f"{watcher.name}: {len(current)} run instead of {limit}"
-    assert len(young) <= watcher.target, f"{watcher.name}: {len(young)} run instead of {watcher.target}"
+    assert len(young) <= watcher.crew.target, f"{watcher.name}: {len(young)} run instead of {watcher.crew.target}"
 
 
 def _may_be_left(child: Child) -> bool:

@@ -20,7 +20,6 @@ from circus.machine.events import (
     Remains,
     Spawned,
     SpawnFailed,
-    StreamsClosed,
 )
 from circus.machine.jobs import Goal, Job, Jobs
 from circus.machine.sequence import Begin, Sequence, Turn
@@ -152,7 +151,7 @@ class Arbiter:
         job = self._job(ticket, lambda _: {"numprocesses": spec.numprocesses})
         self._jobs.expect(job, watcher, None)
         watcher.change(now, spec, replace)
-        goal = jobs.replaced(watcher, watcher.stops) if watcher.reloading else jobs.settled
+        goal = jobs.replaced(watcher, watcher.stops) if watcher.crew.reloading else jobs.settled
         self._jobs.expect(job, watcher, goal)
         self._out += [Publish(key, UPDATED, {}) for _ in range(updates)]
         self._touch(watcher)
@@ -212,7 +211,7 @@ class Arbiter:
                 watcher.remaining(now, serial, pids, text)
             case HookDone(_, ticket, ok):
                 watcher.hook_done(now, ticket, ok)
-            case StreamsClosed():
+            case _:  # StreamsClosed
                 watcher.streams_closed()
         self._touch(watcher)
 
@@ -246,7 +245,7 @@ class Arbiter:
         self._out += actions
         if spawns:
             self._served.add(key)
-        if watcher.starved:
+        if watcher.crew.starved:
             self._starved[key] = None
         self._deadlines.set(key, watcher.wake_at())
         self._jobs.check(watcher)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from circus.machine.actions import Action, Log, Publish, RunHook, Scope, Signal
 from circus.machine.deadlines import Deadlines
-from circus.machine.process import State
+from circus.machine.process import Process, State
 from circus.machine.roster import Roster
 from circus.spec import WatcherSpec
 
@@ -36,6 +36,14 @@ class Context:
         if process is None:
             return False
         return process.state is State.LEFTOVERS if action.scope is Scope.REMAINS else process.is_live
+
+    def expect(self, serial: int, *states: State) -> Process:
+        """The process a fact is about. ValueError if the fact cannot be."""
+        process = self.roster.get(serial)
+        if process is None or process.state not in states:
+            what = f"which {process.state.value}" if process is not None else "which is not there"
+            raise ValueError(f"{self.name}: a fact about process {serial}, {what}")
+        return process
 
     @property
     def name(self) -> str:

@@ -12,12 +12,14 @@ from __future__ import annotations
 from circus import names
 from circus.convert import exit_text
 from circus.machine import pacing
-from circus.machine.actions import Spawn
+from circus.machine.actions import Scope, Spawn
 from circus.machine.context import Context
 from circus.machine.ending import Ending
 from circus.machine.pauses import Pauses
 from circus.machine.process import Process, State
 from circus.spec import WatcherSpec
+
+SIGHUP = 1
 
 # In which order surplus processes go: first what has not started.
 _TRIM_ORDER = (State.PLANNED, State.FORKING, State.BORN, State.UP)
@@ -65,6 +67,22 @@ class Crew:
         """Every process that can run does: those in a pause after a crash are not waited for."""
         return self.missing() <= 0 and not self._roster.underway and not self.failures
 
+    @property
+    def is_finished(self) -> bool:
+        """Nothing runs, and what does not respawn is not started again."""
+        spec = self._context.spec
+        return not spec.respawn and not spec.on_demand and not len(self._roster) and self.missing() <= 0
+
+    def reason(self, now: float) -> str:
+        """For people: what keeps it from being complete; empty if nothing does."""
+        if self.failures:
+            retry_at = self._deadlines.get(("retry", 0))
+            wait = f"; next try in {max(0.0, retry_at - now):.0f} s" if retry_at is not None else ""
+            return f"{self._context.trouble}{wait}, failure {self.failures}"
+        if len(self._pauses):
+            return f"{self._roster.count(State.UP)} of {self.target} up, {self._pauses.reason(now)}"
+        return ""
+
     # ---- wishes ------------------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
@@ -90,6 +108,13 @@ class Crew:
         self._left_out = 0
         if not self.sequential:
             self._allotment = self.target
+
+    def hang_up(self) -> None:
+        """Reload by SIGHUP: every process stays."""
+        for process in self._roster.in_state(State.BORN, State.UP):
+            self._ending.signal(process, SIGHUP, Scope.PROCESS, announce=False)
+        if not self.reloading:  # a replacement that is underway says so itself when it is done
+            self._tell_reloaded()
 
     def change(self, spec: WatcherSpec, now: float) -> None:
         target, old = self.target, self._context.spec
@@ -316,10 +341,10 @@ class Crew:
         if not self.reloading or self._roster.has_older(self.generation) or not self.is_complete:
             return False
         self.reloading = self.sequential = False
-        self.tell_reloaded()
+        self._tell_reloaded()
         return True
 
-    def tell_reloaded(self) -> None:
+    def _tell_reloaded(self) -> None:
         self._context.publish(names.RELOAD)
         self._context.log("info", f"{self._context.name} reloaded")
 

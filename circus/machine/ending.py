@@ -70,7 +70,16 @@ class Ending:
         if before is not None and kill_at < before:
             self._deadlines.set(("kill", process.serial), kill_at)
 
-    def kill(self, process: Process, now: float) -> None:
+    def deadline_passed(self, kind: str, process: Process, now: float) -> None:
+        """One of its deadlines has passed."""
+        if kind == "kill":
+            self._kill(process, now)
+        elif kind == "inspect":
+            self._context.out.append(Inspect(self._context.key, process.serial))
+        else:
+            self._report_stuck(process)
+
+    def _kill(self, process: Process, now: float) -> None:
         """The time it was given is over."""
         name = self._context.name
         process.killed = True
@@ -161,9 +170,6 @@ class Ending:
         process.inspections = 0
         self._inspect_later(process, now)
 
-    def inspect(self, process: Process) -> None:
-        self._context.out.append(Inspect(self._context.key, process.serial))
-
     def still_there(self, process: Process, now: float, text: str) -> None:
         """Descendants of a reaped process that have not ended; new ones among them are signalled too."""
         process.remains = text
@@ -188,7 +194,7 @@ class Ending:
 
     # ---- what does not even die then ---------------------------------------------------------------------------
 
-    def is_stuck(self, process: Process) -> None:
+    def _report_stuck(self, process: Process) -> None:
         """SIGKILL has not worked."""
         whom = process.remains or f"[{process.pid}]"
         self._context.log("error", f"{self._context.name}: SIGKILL has not ended {whom}; it hangs in the kernel")

@@ -42,7 +42,7 @@ def up(watcher: Watcher, stops: int) -> Goal:
     def check(watcher: Watcher) -> Outcome | None:
         if not watcher.wanted:
             return _down(watcher, stops)
-        if watcher.phase is Phase.ACTIVE and watcher.is_complete:
+        if watcher.phase is Phase.ACTIVE and watcher.crew.is_complete:
             return REACHED
         return _failing(watcher)
 
@@ -51,14 +51,14 @@ def up(watcher: Watcher, stops: int) -> Goal:
 
 def replaced(watcher: Watcher, stops: int) -> Goal:
     """No process of an older generation is left."""
-    generation, aborted = watcher.generation, watcher.aborted_reloads
+    generation, aborted = watcher.crew.generation, watcher.crew.aborted_reloads
 
     def check(watcher: Watcher) -> Outcome | None:
-        if watcher.aborted_reloads > aborted:
+        if watcher.crew.aborted_reloads > aborted:
             return Outcome(f"'{watcher.name}' was not reloaded, the old processes stay")
         if not watcher.wanted:
             return _down(watcher, stops)
-        is_done = watcher.phase is Phase.ACTIVE and not watcher.reloading
+        is_done = watcher.phase is Phase.ACTIVE and not watcher.crew.reloading
         if is_done and not watcher.roster.has_older(generation):
             return REACHED
         return _failing(watcher)

@@ -94,9 +94,7 @@ class Pauses:
     # ---- words -------------------------------------------------------------------------------------------------
 
     def reason(self, now: float) -> str:
-        """For people: what the next one waits for; empty if none does."""
-        if not self._empty:
-            return ""
+        """For people: what the next one waits for, if one does."""
         retry_at, wid = min((self.slots[wid].retry_at or now, wid) for wid in self._empty)
         slot = self.slots[wid]
         limit = self._context.spec.flapping_max_retry

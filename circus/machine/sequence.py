@@ -66,14 +66,14 @@ class Sequence:
         if goal is not None and goal(watcher) is not None:
             del self._resting[watcher.key]
         if watcher.is_attempted:
-            self._is_through(watcher.key, now)
+            self._let_go(watcher.key, now)
 
     def forget(self, key: int, now: float) -> None:
         """The watcher was removed."""
         self._resting.pop(key, None)
-        self._is_through(key, now)
+        self._let_go(key, now)
 
-    def _is_through(self, key: int, now: float) -> None:
+    def _let_go(self, key: int, now: float) -> None:
         if key in self._underway:
             self._underway.discard(key)
             if not self._underway:

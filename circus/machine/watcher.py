@@ -17,38 +17,29 @@ or one at a time (sequential). Worker numbers that wait after a crash count as h
 escaped by taking another number.
 
 Who decides what: this module the phases of life; `crew` how many processes there are, and of which generation;
-`ending` how one of them ends; `pauses` which worker numbers wait after a death; `gate` when a phase's hook has
-answered. They share a `Context`; none of them knows the watcher.
+`ending` how one of them ends; `pauses` which worker numbers wait after a death; `stopping` the steps on the way
+down; `gate` when the hook of a phase has answered; `patience` how long others wait for a start. They share a
+`Context`; none of them knows the watcher.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 from circus import names
 from circus.convert import exit_text
-from circus.machine import pacing
-from circus.machine.actions import Action, CloseStreams, OpenStreams, Scope
+from circus.machine.actions import Action, Scope
 from circus.machine.context import Context
 from circus.machine.crew import Crew
 from circus.machine.ending import Ending
 from circus.machine.gate import Gate
+from circus.machine.patience import Patience
 from circus.machine.pauses import Pauses
 from circus.machine.process import Process, State
 from circus.machine.roster import Roster
+from circus.machine.stopping import Stopping
 from circus.spec import WatcherSpec
-
-SIGHUP = 1
-
-# A stream that blocks (dead disk, full terminal) must not keep its watcher from being stopped. In a hurry the last
-# words still get a moment: they often are why somebody is in a hurry, and a healthy stream takes milliseconds.
-CLOSE_STREAMS_TIMEOUT = 5.0
-HURRIED_CLOSE_STREAMS_TIMEOUT = 0.5
-
-# Watchers of a lower priority wait for this one. When it makes no progress for so long, because a hook does not
-# return for instance, they begin without it.
-START_PATIENCE = 90.0
 
 
 class Phase(Enum):
@@ -60,13 +51,6 @@ class Phase(Enum):
     FINISHING = "finishing"
     ACTIVE = names.ACTIVE
     STOPPING = names.STOPPING
-
-
-class StopStage(Enum):
-    HOOK = "before_stop runs"
-    PROCESSES = "processes end"
-    STREAMS = "output is written"
-    AFTER = "after_stop runs"
 
 
 _STATUS = {Phase.PREPARING: names.STOPPED, Phase.FINISHING: names.STARTING}
@@ -82,8 +66,10 @@ class Watcher:
         self._deadlines = context.deadlines
         self._pauses = Pauses(context)
         self._ending = Ending(context)
-        self._crew = Crew(context, self._ending, self._pauses)
         self._gate = Gate(context)
+        self._stopping = Stopping(context, self._ending, self._gate)
+        self._patience = Patience(context)
+        self.crew = Crew(context, self._ending, self._pauses)
         self.key = key
         self.wanted = False
         self.phase = Phase.STOPPED
@@ -92,11 +78,6 @@ class Watcher:
         self.stops = 0  # times a stop was asked for
         self.starts = 0  # times a start was asked for
         self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
-        self._is_overdue = False
-        self._stage = StopStage.HOOK
-        self._streams_open = False
-        self._closings = 0  # streams that were told to close and have not said that they are
-        self._awaits_streams = False
 
     # ---- what can be asked -------------------------------------------------------------------------------------
 
@@ -107,40 +88,6 @@ class Watcher:
     @property
     def spec(self) -> WatcherSpec:
         return self._context.spec
-
-    @property
-    def generation(self) -> int:
-        return self._crew.generation
-
-    @property
-    def target(self) -> int:
-        return self._crew.target
-
-    @property
-    def reloading(self) -> bool:
-        return self._crew.reloading
-
-    @property
-    def sequential(self) -> bool:
-        return self._crew.sequential
-
-    @property
-    def aborted_reloads(self) -> int:
-        return self._crew.aborted_reloads
-
-    @property
-    def failures(self) -> int:
-        """How often in a row the program could not be executed."""
-        return self._crew.failures
-
-    @property
-    def starved(self) -> bool:
-        """It could spawn more, but the arbiter's allowance was used up."""
-        return self._crew.starved
-
-    @property
-    def slots(self) -> Mapping[int, pacing.Slot]:
-        return self._pauses.slots
 
     @property
     def trouble(self) -> str:
@@ -156,27 +103,22 @@ class Watcher:
         return self.phase is Phase.STOPPED and not self.wanted
 
     @property
-    def is_complete(self) -> bool:
-        """Every process that can run does: those in a pause after a crash are not waited for."""
-        return self._crew.is_complete
-
-    @property
     def is_settled(self) -> bool:
         """As many processes as wanted, none older, none beyond that still ending."""
-        is_at_work = self.phase is Phase.ACTIVE and not self.reloading
-        return is_at_work and self.is_complete and len(self.roster) <= self.target
+        is_at_work = self.phase is Phase.ACTIVE and not self.crew.reloading
+        return is_at_work and self.crew.is_complete and len(self.roster) <= self.crew.target
 
     @property
     def is_attempted(self) -> bool:
         """Its start went as far as it can by itself: up, in trouble, or down again."""
-        if self.phase in _BEGINNING and self.failures:
+        if self.phase in _BEGINNING and self.crew.failures:
             return True
-        return self._is_overdue or self.phase is Phase.ACTIVE or not self.wanted
+        return self._patience.is_over or self.phase is Phase.ACTIVE or not self.wanted
 
     @property
     def keeps_failing(self) -> bool:
         """Its program cannot be executed, and it was told to go on trying for ever."""
-        return self.failures > 0 and self.spec.max_retry < 0
+        return self.crew.failures > 0 and self.spec.max_retry < 0
 
     def pids(self) -> list[int]:
         return [process.pid for process in self.roster.live()]
@@ -192,16 +134,8 @@ class Watcher:
         """What is wrong, for people; empty if all is well."""
         if self.waits_for_namesake and self.wanted:
             return f"waits until the former '{self.name}' has stopped"
-        return self._ending.reason() or self._reason_of_phase(now) or self.trouble
-
-    def _reason_of_phase(self, now: float) -> str:
-        if self.phase in _RUNNING and self.failures:
-            retry_at = self._deadlines.get(("retry", 0))
-            wait = f"; next try in {max(0.0, retry_at - now):.0f} s" if retry_at is not None else ""
-            return f"{self.trouble}{wait}, failure {self.failures}"
-        if self.phase in _RUNNING and len(self._pauses):
-            return f"{self.roster.count(State.UP)} of {self.target} up, {self._pauses.reason(now)}"
-        return self._gate.reason(now)
+        reason = self.crew.reason(now) if self.phase in _RUNNING else ""
+        return self._ending.reason() or reason or self._gate.reason(now) or self.trouble
 
     # ---- wishes ------------------------------------------------------------------------------------------------
 
@@ -211,7 +145,7 @@ class Watcher:
         self.starts += 1
         self._context.trouble = ""
         if self.phase in _RUNNING:
-            self._crew.fire_again()
+            self.crew.fire_again()
         self._made_progress(now)
 
     def stop(self, now: float) -> None:
@@ -227,10 +161,7 @@ class Watcher:
         if self.phase not in _RUNNING:
             self.start(now)
         elif self.spec.send_hup:
-            for process in self.roster.in_state(State.BORN, State.UP):
-                self._ending.signal(process, SIGHUP, Scope.PROCESS, announce=False)
-            if not self.reloading:  # one that is underway says so itself when it is done
-                self._crew.tell_reloaded()
+            self.crew.hang_up()
         else:
             self.replace(now, sequential)
 
@@ -238,11 +169,11 @@ class Watcher:
         """Replace every process, whatever `send_hup` says; nothing if none runs."""
         if self.phase in _RUNNING:
             self._context.trouble = ""
-            self._crew.replace(sequential)
+            self.crew.replace(sequential)
 
     def change(self, now: float, spec: WatcherSpec, replace: bool) -> None:
         """Another spec for the same watcher; `replace` if running processes were started with what changed."""
-        self._crew.change(spec, now)
+        self.crew.change(spec, now)
         if replace:
             self.replace(now)
 
@@ -261,9 +192,7 @@ class Watcher:
         """Wait for nothing any more: SIGKILL now, hooks are not waited for. Used by shutdown only."""
         self._context.is_hurried = True
         if self.phase is Phase.STOPPING:
-            self._gate.drop()
-        if self._awaits_streams:
-            self._deadlines.set(("streams", 0), now + HURRIED_CLOSE_STREAMS_TIMEOUT)
+            self._stopping.hurry(now)
         self._ending.hurry(now)
 
     def limit_hooks(self, now: float) -> None:
@@ -274,7 +203,7 @@ class Watcher:
     # ---- facts -------------------------------------------------------------------------------------------------
 
     def spawned(self, now: float, serial: int, pid: int, started: float) -> None:
-        process = self._expect(serial, State.FORKING, State.DOOMED)
+        process = self._context.expect(serial, State.FORKING, State.DOOMED)
         process.pid, process.started, process.born_at = pid, started, now
         if process.state is State.DOOMED:
             self.roster.move(process, State.BORN)
@@ -283,19 +212,19 @@ class Watcher:
         if self.phase in _RUNNING:
             self._context.trouble = ""
         self._made_progress(now)
-        self._crew.spawned(process, now)
+        self.crew.spawned(process, now)
 
     def spawn_failed(self, now: float, serial: int, text: str) -> None:
-        process = self._expect(serial, State.FORKING, State.DOOMED)
+        process = self._context.expect(serial, State.FORKING, State.DOOMED)
         if process.state is State.DOOMED or self.phase not in _RUNNING:
-            self._crew.cancel(process)
+            self.crew.cancel(process)
         else:
-            self._go_on(now, self._crew.spawn_failed(process, now, text))
+            self._go_on(now, self.crew.spawn_failed(process, now, text))
 
     def exited(self, now: float, serial: int, exit_code: int | None, remains: tuple[int, ...]) -> None:
         if self._ending.is_abandoned(serial):
             return
-        process = self._expect(serial, State.BORN, State.UP, State.ENDING)
+        process = self._context.expect(serial, State.BORN, State.UP, State.ENDING)
         process.exit_code = exit_code
         self.roster.move(process, State.LEFTOVERS)
         self._deadlines.set(("expire", serial), None)
@@ -304,12 +233,12 @@ class Watcher:
         if remains and self.spec.stop_tree:
             self._ending.sweep(process, now, len(remains))
         else:
-            self._crew.gone(process)
+            self.crew.gone(process)
         self._go_on(now, trouble)
 
     def _died(self, process: Process, now: float) -> str:
         self._context.log("info", f"{self.name} [{process.pid}] ended: {exit_text(process.exit_code)}")
-        return self._crew.died(process, now) if self.phase in _RUNNING else ""
+        return self.crew.died(process, now) if self.phase in _RUNNING else ""
 
     def remaining(self, now: float, serial: int, pids: tuple[int, ...], text: str) -> None:
         process = self.roster.get(serial)
@@ -318,35 +247,26 @@ class Watcher:
         if pids:
             self._ending.still_there(process, now, text)
         else:
-            self._crew.gone(process)
+            self.crew.gone(process)
 
     def hook_done(self, now: float, ticket: int, ok: bool) -> None:
         if not self._gate.answer(ticket, ok) and not self._ending.release(ticket, ok):
-            self._go_on(now, self._crew.hook_done(now, ticket, ok))
+            self._go_on(now, self.crew.hook_done(now, ticket, ok))
 
     def streams_closed(self) -> None:
-        self._closings = max(0, self._closings - 1)
-        if not self._closings:
-            self._go_on_without_streams()
-
-    def _expect(self, serial: int, *states: State) -> Process:
-        process = self.roster.get(serial)
-        if process is None or process.state not in states:
-            what = f"which {process.state.value}" if process is not None else "which is not there"
-            raise ValueError(f"{self.name}: a fact about process {serial}, {what}")
-        return process
+        self._stopping.streams_closed()
 
     # ---- the one place that decides ----------------------------------------------------------------------------
 
     def settle(self, now: float, allowance: int) -> list[Action]:
         """What to do next; at most `allowance` programs are executed."""
-        self._crew.allow(allowance)
+        self.crew.allow(allowance)
         while self._meet_deadlines(now) or self._step(now) or self._tend(now):
             pass
         return self._context.take_actions()
 
     def _tend(self, now: float) -> bool:
-        return self.phase in _RUNNING and self._crew.tend(now) > 0
+        return self.phase in _RUNNING and self.crew.tend(now) > 0
 
     def _step(self, now: float) -> bool:
         """One step of the phase; True if another may follow at once."""
@@ -355,18 +275,19 @@ class Watcher:
         if self.phase is Phase.PREPARING:
             return self._gate.is_answered and self._prepared(now)
         if self.phase is Phase.STARTING:
-            return self.is_complete and self._finish_start(now)
+            return self.crew.is_complete and self._finish_start(now)
         if self.phase is Phase.FINISHING:
             return self._gate.is_answered and self._started(now)
         if self.phase is Phase.ACTIVE:
-            return self._crew.finish_reload() or (self._is_finished() and self._wind_down(now))
-        return self._step_stop(now)
+            return self.crew.finish_reload() or (self.crew.is_finished and self._wind_down(now))
+        return self._stopping.step(now) or (self._stopping.is_over and self._stopped(now))
 
     # ---- starting ----------------------------------------------------------------------------------------------
 
     def _prepare(self, now: float) -> bool:
-        if self.target == 0 and not self.spec.singleton:
+        if self.crew.target == 0 and not self.spec.singleton:
             self._context.log("warning", f"{self.name} is not started: numprocesses is 0")
+            self._context.trouble = "numprocesses was 0 when it was to start"
             self._rest()
             self._context.publish(names.STOP)
             return False
@@ -382,9 +303,8 @@ class Watcher:
             return False
         self.phase = Phase.STARTING
         self._made_progress(now)
-        self._crew.begin(now)
-        self._streams_open = True
-        self._context.out.append(OpenStreams(self.key))
+        self.crew.begin(now)
+        self._stopping.open_streams()
         return True
 
     def _finish_start(self, now: float) -> bool:
@@ -398,7 +318,7 @@ class Watcher:
             self._fail(now, "stopped by its after_start hook")
             return True
         self.phase = Phase.ACTIVE
-        self._wait_no_more()
+        self._patience.drop()
         self._context.publish(names.START)
         self._context.log("info", f"{self.name} started")
         return True
@@ -408,28 +328,23 @@ class Watcher:
         self.wanted = False
         self.phase = Phase.STOPPED
         self._gate.drop()
-        self._wait_no_more()
+        self._patience.drop()
 
     def _made_progress(self, now: float) -> None:
-        self._is_overdue = False
         if self.wanted and self.phase is not Phase.ACTIVE:
-            self._deadlines.set(("patience", 0), now + START_PATIENCE + self.spec.warmup_delay)
-
-    def _wait_no_more(self) -> None:
-        self._is_overdue = False
-        self._deadlines.set(("patience", 0), None)
+            self._patience.renew(now)
 
     # ---- stopping ----------------------------------------------------------------------------------------------
 
     def _halt(self, now: float, trouble: str) -> None:
         self._context.trouble = trouble
+        self.wanted = False
+        self._patience.drop()
         if self.phase in _RUNNING:
-            self.wanted = False
-            self._begin_stop(now)
-        elif self.phase is Phase.STOPPING:
-            self.wanted = False
-            self._wait_no_more()
-        else:
+            self.phase = Phase.STOPPING
+            self.crew.halt()
+            self._stopping.begin(now)
+        elif self.phase is Phase.PREPARING:
             self._rest()
 
     def _go_on(self, now: float, trouble: str) -> None:
@@ -442,57 +357,9 @@ class Watcher:
         self._context.log("error", f"{self.name}: {trouble}")
         self._halt(now, trouble)
 
-    def _is_finished(self) -> bool:
-        """What does not respawn has come to its end."""
-        spec = self.spec
-        return not spec.respawn and not spec.on_demand and not len(self.roster) and self._crew.missing() <= 0
-
     def _wind_down(self, now: float) -> bool:
+        """What does not respawn has come to its end."""
         self._halt(now, self.trouble)
-        return True
-
-    def _begin_stop(self, now: float) -> None:
-        self.phase = Phase.STOPPING
-        self._stage = StopStage.HOOK
-        self._wait_no_more()
-        self._crew.halt()
-        self._gate.open(now, names.BEFORE_STOP)
-
-    def _step_stop(self, now: float) -> bool:
-        if self._stage is StopStage.HOOK:
-            return self._gate.is_answered and self._end_all(now)
-        if self._stage is StopStage.PROCESSES:
-            return not len(self.roster) and self._close_streams(now)
-        if self._stage is StopStage.STREAMS:
-            return not self._awaits_streams and self._told_stop(now)
-        return self._gate.is_answered and self._stopped(now)
-
-    def _end_all(self, now: float) -> bool:
-        self._stage = StopStage.PROCESSES
-        for process in self.roster:
-            self._ending.end(process, now)
-        return True
-
-    def _close_streams(self, now: float) -> bool:
-        self._stage = StopStage.STREAMS
-        if self._streams_open:
-            self._streams_open = False
-            self._closings += 1
-            self._awaits_streams = True
-            hurried = self._context.is_hurried
-            timeout = HURRIED_CLOSE_STREAMS_TIMEOUT if hurried else CLOSE_STREAMS_TIMEOUT
-            self._deadlines.set(("streams", 0), now + timeout)
-            self._context.out.append(CloseStreams(self.key))
-        return True
-
-    def _go_on_without_streams(self) -> None:
-        self._awaits_streams = False
-        self._deadlines.set(("streams", 0), None)
-
-    def _told_stop(self, now: float) -> bool:
-        self._context.publish(names.STOP)
-        self._stage = StopStage.AFTER
-        self._gate.open(now, names.AFTER_STOP)
         return True
 
     def _stopped(self, now: float) -> bool:
@@ -512,30 +379,24 @@ class Watcher:
             met = True
             process = self.roster.get(number)
             if process is not None and kind != "slot":
-                self._process_is_due(kind, process, now)
+                self._process_deadline_passed(kind, process, now)
             else:
-                self._is_due(kind, number)
+                self._deadline_passed(kind, number)
         return met
 
-    def _process_is_due(self, kind: str, process: Process, now: float) -> None:
-        if kind == "kill":
-            self._ending.kill(process, now)
-        elif kind == "inspect":
-            self._ending.inspect(process)
-        elif kind == "stuck":
-            self._ending.is_stuck(process)
-        elif self.phase in _RUNNING:  # "expire"
+    def _process_deadline_passed(self, kind: str, process: Process, now: float) -> None:
+        if kind != "expire":
+            self._ending.deadline_passed(kind, process, now)
+        elif self.phase in _RUNNING:
             self._context.log("info", f"{self.name} [{process.pid}] reached its max_age")
             self._ending.end(process, now)
 
-    def _is_due(self, kind: str, number: int) -> None:
+    def _deadline_passed(self, kind: str, number: int) -> None:
         if kind == "slot":
             self._pauses.over(number)
         elif kind == "gate":
             self._gate.overran()
         elif kind == "streams":
-            self._context.log("error", f"{self.name}: its output could not be written in time; some may be lost")
-            self._go_on_without_streams()
+            self._stopping.streams_overran()
         elif kind == "patience":
-            self._context.log("warning", f"{self.name}: its start makes no progress; others no longer wait for it")
-            self._is_overdue = True
+            self._patience.overran()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from circus import names
-from circus.machine.watcher import START_PATIENCE
+from circus.machine.patience import START_PATIENCE
 from tests.sim import NEVER, Hook, Program, Sim
 
 ALL = dict.fromkeys(names.HOOKS, "x.y")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from circus.machine.gate import MIN_HOOK_TIMEOUT
-from circus.machine.watcher import HURRIED_CLOSE_STREAMS_TIMEOUT
+from circus.machine.stopping import HURRIED_CLOSE_STREAMS_TIMEOUT
 from tests.sim import NEVER, TERM, Hook, Program, Sim
 
 STUBBORN = Program(ignores=(TERM,))
@@ -201,6 +201,20 @@ def test_hurry_leaves_behind_what_hangs_in_the_kernel(program: Program) -> None:
     sim.quit()
     assert sim.exit is not None
     assert sim.logged("behind")
+
+
+def test_third_quit_changes_nothing_for_what_was_just_killed() -> None:
+    sim = Sim()
+    sim.program("web", Program(stuck=True))
+    web = sim.add("web", graceful_timeout=60.0)
+    sim.start(web)
+    sim.quit()
+    sim.quit()
+    sim.told()
+    sim.quit()
+    assert sim.told() == []
+    sim.advance(5.0)
+    assert sim.exit is not None
 
 
 def test_what_hangs_only_after_the_hurry_is_left_behind_too() -> None:

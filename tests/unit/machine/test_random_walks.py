@@ -218,11 +218,11 @@ class Walk(RuleBasedStateMachine):
             return
         if watcher.phase is Phase.ACTIVE:
             assert watcher.wanted
-            assert not watcher.failures
+            assert not watcher.crew.failures
             if watcher.spec.respawn and not watcher.trouble:
-                assert len(self.sim.alive(watcher)) == watcher.target
+                assert len(self.sim.alive(watcher)) == watcher.crew.target
             return
-        gave_up = watcher.trouble or not watcher.spec.respawn or not watcher.target
+        gave_up = watcher.trouble or not watcher.spec.respawn or not watcher.crew.target
         assert watcher.is_stopped and gave_up, f"{watcher.name} is {watcher.phase} although it was last started"
 
     def check_shutdown(self) -> None:

@@ -283,7 +283,7 @@ def test_restart_after_a_sequential_reload_was_stopped_starts_all() -> None:
     sim.stop(web)
     sim.rest()
     sim.start(web)
-    assert not web.sequential
+    assert not web.crew.sequential
     sim.told()
     sim.kill(web, 1)
     sim.rest()

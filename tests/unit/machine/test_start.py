@@ -102,14 +102,16 @@ def test_numprocesses_zero_is_a_warning_and_a_stop_event() -> None:
     assert sim.told() == ["event web stop"]
     assert web.is_stopped
     assert sim.logged("warning: web is not started: numprocesses is 0")
-    assert sim.replies[ticket].result == {"info": {"started": [], "kept": []}}
+    assert web.reason(sim.now) == "numprocesses was 0 when it was to start"
+    assert sim.replies[ticket].error == ""
+    assert sim.replies[ticket].result["info"] == {"started": [], "kept": []}
 
 
 def test_numprocesses_below_zero_is_taken_for_zero() -> None:
     sim = Sim()
     web = sim.add("web", numprocesses=-3)
     sim.start(web)
-    assert (web.target, web.status) == (0, "stopped")
+    assert (web.crew.target, web.status) == (0, "stopped")
 
 
 def test_singleton_starts_one_whatever_numprocesses_says() -> None:
@@ -132,7 +134,7 @@ def test_spawns_are_rationed_so_that_requests_are_answered_in_between() -> None:
     web = sim.add("web", numprocesses=SPAWNS_PER_PASS + 3)
     sim.start(web)
     assert len(sim.told()) == 1 + SPAWNS_PER_PASS
-    assert web.starved
+    assert web.crew.starved
     assert sim.arbiter.wake_at(sim.now) is not None
     sim.advance(0.001)
     assert len(sim.alive(web)) == SPAWNS_PER_PASS
@@ -156,9 +158,9 @@ def test_stop_of_a_rationed_start_leaves_nothing_to_wake_up_for() -> None:
     sim.program("web", Program(forks_in=0.5))
     web = sim.add("web", numprocesses=40)
     sim.start(web)
-    assert web.starved
+    assert web.crew.starved
     sim.stop(web)
-    assert (web.status, web.starved) == ("stopping", False)
+    assert (web.status, web.crew.starved) == ("stopping", False)
     assert sim.arbiter.wake_at(sim.now) is None
     sim.rest()
     assert web.is_stopped
@@ -190,7 +192,7 @@ def test_several_failures_at_once_are_one_attempt() -> None:
     sim.program("web", Program(fails="no such file"))
     web = sim.add("web", numprocesses=8, max_retry=5)
     sim.start(web)
-    assert web.failures == 1
+    assert web.crew.failures == 1
     assert web.status == "starting"
     assert web.reason(sim.now) == "no such file; next try in 0 s, failure 1"
 
@@ -258,7 +260,7 @@ def test_start_after_giving_up_begins_with_a_clean_slate() -> None:
     sim.start(web)
     assert web.is_stopped
     sim.start(web)
-    assert (web.status, web.failures, web.reason(sim.now)) == ("active", 0, "")
+    assert (web.status, web.crew.failures, web.reason(sim.now)) == ("active", 0, "")
 
 
 def test_failure_to_replace_a_dead_process_is_forgotten_with_the_first_success() -> None:
@@ -268,9 +270,9 @@ def test_failure_to_replace_a_dead_process_is_forgotten_with_the_first_success()
     sim.start(web)
     sim.advance(60.0)
     sim.die(web, 1)
-    assert (web.failures, web.status) == (1, "active")
+    assert (web.crew.failures, web.status) == (1, "active")
     sim.advance(0.1)
-    assert (web.failures, web.reason(sim.now), sim.wids(web)) == (0, "", [1])
+    assert (web.crew.failures, web.reason(sim.now), sim.wids(web)) == (0, "", [1])
 
 
 # ---- wishes that meet ----------------------------------------------------------------------------------------------

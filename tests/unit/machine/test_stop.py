@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from circus.machine.watcher import CLOSE_STREAMS_TIMEOUT, Phase
+from circus.machine.stopping import CLOSE_STREAMS_TIMEOUT
+from circus.machine.watcher import Phase
 from tests.sim import NEVER, TERM, Hook, Program, Sim
 
 

@@ -1,0 +1,31 @@
+"""How long the watchers of a lower priority wait for one that starts."""
+
+from __future__ import annotations
+
+from circus.machine.context import Context
+
+# When a start makes no progress for so long, because a hook does not return for instance, others begin without it.
+START_PATIENCE = 90.0
+
+
+class Patience:
+    """Counted anew with every step of a start; over when none came in time."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.is_over = False
+
+    def renew(self, now: float) -> None:
+        self.is_over = False
+        until = now + START_PATIENCE + self._context.spec.warmup_delay
+        self._context.deadlines.set(("patience", 0), until)
+
+    def drop(self) -> None:
+        """Nothing is being started."""
+        self.is_over = False
+        self._context.deadlines.set(("patience", 0), None)
+
+    def overran(self) -> None:
+        self.is_over = True
+        name = self._context.name
+        self._context.log("warning", f"{name}: its start makes no progress; others no longer wait for it")
