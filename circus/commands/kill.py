@@ -26,11 +26,20 @@ class Kill(Command):
         NAME,
         Property("pid", PID, "process to end; without it all of the watcher's", word=True),
         Property("signum", SIGNAL, "signal to begin with instead of the watcher's stop_signal", flag=True),
+        Property("signal", SIGNAL, "another name for signum", flag=True),
         Property("graceful_timeout", NUMBER, "seconds before SIGKILL instead of the watcher's", flag=True),
         WAITING,
     )
 
+    def from_flags(self, **opts: Any) -> dict[str, Any]:
+        props = super().from_flags(**opts)
+        if "signal" in props:
+            props["signum"] = props.pop("signal")  # daemons know it by that name
+        return props
+
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
         name = arbiter.find(props["name"]).name
-        arguments = {key: props.get(key) for key in ("pid", "signum", "graceful_timeout")}
-        return arbiter.ask("kill", [name], **arguments)
+        signum = props.get("signum", props.get("signal"))
+        return arbiter.ask(
+            "kill", [name], pid=props.get("pid"), signum=signum, graceful_timeout=props.get("graceful_timeout")
+        )

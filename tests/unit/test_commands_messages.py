@@ -37,6 +37,7 @@ def message(line: str) -> dict:
         ("ipython", {}),
         ("kill web", {"name": "web"}),
         ("kill web 7 --signum INT", {"name": "web", "pid": 7, "signum": "INT"}),
+        ("kill web 7 --signal int", {"name": "web", "pid": 7, "signum": "int"}),
         ("kill web --graceful_timeout 0.5 --waiting", {"name": "web", "graceful_timeout": 0.5, "waiting": True}),
         ("list", {}),
         ("list web", {"name": "web"}),
