@@ -14,6 +14,7 @@ import os
 import socket
 import stat
 import struct
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -56,19 +57,33 @@ def bind(sock: zmq.Socket[bytes], endpoint: str, option: str, owner: int | None 
     try:
         if path:
             _make_way(path, endpoint, option)
-        # bind(2) applies the umask to the new file; changing its mode afterwards would leave the door open
-        # for a moment.
-        before = os.umask(0o177) if path else None
-        try:
+        if path:
+            _bind_file(sock, endpoint, path)
+        else:
             sock.bind(endpoint)
-        finally:
-            if before is not None:
-                os.umask(before)
         if path and owner is not None:
             os.chown(path, owner, -1)
     except zmq.ZMQError as exc:
         raise EndpointError(exc.errno, _bind_text(exc, endpoint, option)) from exc
     return str(sock.getsockopt_string(zmq.LAST_ENDPOINT)) or endpoint
+
+
+def _bind_file(sock: zmq.Socket[bytes], endpoint: str, path: str) -> None:
+    """bind(2) applies the umask to the new file, so that it is closed to others from the first moment on.
+
+    But the umask belongs to the whole program. In a thread of somebody's the mode is changed afterwards; with any
+    usual umask nobody but the owner may connect in between either, since that takes the right to write.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        sock.bind(endpoint)
+        if not path.startswith("@"):  # an abstract name, which is no file
+            os.chmod(path, 0o600)
+        return
+    before = os.umask(0o177)
+    try:
+        sock.bind(endpoint)
+    finally:
+        os.umask(before)
 
 
 def _bind_text(exc: zmq.ZMQError, endpoint: str, option: str) -> str:
