@@ -7,6 +7,7 @@ is answered at once, and a later failure is only logged.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -56,6 +57,7 @@ class Controller:
         self.endpoint_owner = endpoint_owner
         self._server: RequestServer | None = None
         self._discovery: Discovery | None = None
+        self._thread = 0  # that of the loop, in which requests arrive
 
     @property
     def commands(self) -> dict[str, Command]:
@@ -96,6 +98,7 @@ class Controller:
     # ---- one request -------------------------------------------------------------------------------------------
 
     def _received(self, address: list[bytes], body: bytes) -> None:
+        self._thread = threading.get_ident()
         try:
             request = parse_request(body)
         except BadRequest as exc:
@@ -116,6 +119,13 @@ class Controller:
             answer.give(result)
 
     def _send(self, address: list[bytes], body: bytes) -> None:
+        """From any thread: `stats` is settled in one of its own, and ZeroMQ aborts when two threads use a socket."""
+        if threading.get_ident() != self._thread and self.loop is not None:
+            self.loop.post(lambda: self._deliver(address, body))
+        else:
+            self._deliver(address, body)
+
+    def _deliver(self, address: list[bytes], body: bytes) -> None:
         if self._server is not None and address:
             self._server.send(address, body)
 
