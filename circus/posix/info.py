@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from circus.convert import bytes2human, human2bytes
+from circus.posix.processes import family
 
 if TYPE_CHECKING:
     import psutil
@@ -63,11 +64,11 @@ class InfoCache:
         import psutil
 
         infos = []
-        for child in process.children():
+        for pid in family()(process.pid):  # psutil would read the parent of every process there is
             try:
-                infos.append(self.describe(self.process(child.pid), interval))
+                infos.append(self.describe(self.process(pid), interval))
             except psutil.NoSuchProcess:
-                self.forget(child.pid)
+                self.forget(pid)
         return infos
 
     def _purge(self) -> None:
