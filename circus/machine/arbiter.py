@@ -48,8 +48,7 @@ class Arbiter:
         self._sequences: list[Sequence] = []
         self._deadlines: Deadlines[int] = Deadlines()  # by watcher key; 0: the sequences
         self._dirty: dict[int, None] = {}  # to be settled
-        self._starved: dict[int, None] = {}  # to be settled when programs may be executed again, in this order
-        self._served: set[int] = set()  # executed a program in this pass
+        self._starved: dict[int, None] = {}  # want programs executed, in this order
         self._forking = 0
         self._is_asked = False  # a wish came since the last settle
         self._exited = False
@@ -70,7 +69,7 @@ class Arbiter:
 
     def wake_at(self, now: float) -> float | None:
         """When `settle` has something to do without a new fact; `now` if at once, None if never."""
-        if self._dirty or self._is_asked or (self._starved and self._forking < SPAWNS_PER_PASS):
+        if self._dirty or self._is_asked or self._may_serve():
             return now
         return self._deadlines.earliest()
 
@@ -221,32 +220,39 @@ class Arbiter:
         self._is_asked = False
         for key in self._deadlines.due(now):
             self._dirty[key] = None
-        self._dirty, self._starved = {**self._starved, **self._dirty}, {}
-        self._served.clear()
         self._advance_sequences(now)
-        while self._dirty:
+        while self._dirty or self._may_serve():
             keys, self._dirty = list(self._dirty), {}
             for key in keys:
-                self._settle_watcher(key, now)
+                self._settle_watcher(key, now, 0)
+            if self._may_serve():
+                self._serve_next(now)
             self._advance_sequences(now)
-        # Next time those come first that got nothing: one with hundreds to start does not hold up the others.
-        self._starved = dict.fromkeys(sorted(self._starved, key=self._served.__contains__))
         self._check_exit()
         out, self._out = self._out, []
         return out
 
-    def _settle_watcher(self, key: int, now: float) -> None:
+    def _may_serve(self) -> bool:
+        return bool(self._starved) and self._forking < SPAWNS_PER_PASS
+
+    def _serve_next(self, now: float) -> None:
+        """Who wants programs executed queues for it, and again for more: hundreds of one do not hold up others."""
+        key = next(iter(self._starved))
+        del self._starved[key]
+        self._settle_watcher(key, now, SPAWNS_PER_PASS - self._forking)
+
+    def _settle_watcher(self, key: int, now: float, allowance: int) -> None:
         watcher = self.find(key)
         if watcher is None:
+            self._starved.pop(key, None)
             return
-        actions = watcher.settle(now, SPAWNS_PER_PASS - self._forking)
-        spawns = sum(isinstance(action, Spawn) for action in actions)
-        self._forking += spawns
+        actions = watcher.settle(now, allowance)
+        self._forking += sum(isinstance(action, Spawn) for action in actions)
         self._out += actions
-        if spawns:
-            self._served.add(key)
         if watcher.crew.starved:
             self._starved[key] = None
+        else:
+            self._starved.pop(key, None)
         self._deadlines.set(key, watcher.wake_at())
         self._jobs.check(watcher)
         for sequence in self._sequences:

@@ -43,7 +43,7 @@ class Ending:
         self._deadlines = context.deadlines
         self._held: dict[int, _Held] = {}  # by the ticket of the hook
         self._stuck: dict[int, Process] = {}
-        self._abandoned: set[int] = set()
+        self._abandoned: frozenset[int] = frozenset()
 
     # ---- asking ------------------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class Ending:
 
     def _abandon(self, process: Process) -> None:
         self._context.log("error", f"{self._context.name}: leaving {process.remains or [process.pid]} behind")
-        self._abandoned.add(process.serial)
+        self._abandoned |= {process.serial}
         self.forget(process)
         self._roster.remove(process)
         self._roster.free_wid(process.wid)

@@ -20,7 +20,7 @@ class Pauses:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.slots: dict[int, pacing.Slot] = {}
-        self._empty: set[int] = set()
+        self._empty: dict[int, None] = {}
 
     def __len__(self) -> int:
         """How many numbers nobody may take yet."""
@@ -69,12 +69,12 @@ class Pauses:
         if self._context.deadlines.get(("slot", wid)) is None:
             self._context.roster.free_wid(wid)
         else:
-            self._empty.add(wid)
+            self._empty[wid] = None
 
     def over(self, wid: int) -> None:
         """The pause of this number has passed."""
         if wid in self._empty:
-            self._empty.discard(wid)
+            del self._empty[wid]
             self._context.roster.free_wid(wid)
 
     def drop_one(self) -> None:

@@ -1,22 +1,25 @@
-"""The processes of one watcher, indexed so that one event costs the same with ten of them or a thousand."""
+"""The processes of one watcher, counted so that one event costs the same with ten of them or a thousand."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import TypeVar
 
 from circus.machine.process import Process, State
 
+K = TypeVar("K", bound=Hashable)
+
 
 class Roster:
-    """Processes by serial, state and generation. Iteration is in order of birth, oldest first.
+    """Processes by serial, counted by state and generation. Iteration is in order of birth, oldest first.
 
     A worker number is taken from `take_wid` until `free_wid`, which may be later than the end of its process.
     """
 
     def __init__(self) -> None:
         self._all: dict[int, Process] = {}
-        self._states: dict[State, dict[int, Process]] = {state: {} for state in State}
+        self._states: dict[State, int] = {}
         self._held: dict[int, int] = {}  # by generation: all of them
         self._current: dict[int, int] = {}  # by generation: those on their way up, or up
         self._free_wids: list[int] = []
@@ -33,16 +36,12 @@ class Roster:
 
     def add(self, process: Process) -> None:
         self._all[process.serial] = process
-        self._states[process.state][process.serial] = process
         self._count(process, 1)
 
     def move(self, process: Process, state: State) -> None:
-        if process.state is not state:
-            self._count(process, -1)
-            del self._states[process.state][process.serial]
-            process.state = state
-            self._states[state][process.serial] = process
-            self._count(process, 1)
+        self._count(process, -1)
+        process.state = state
+        self._count(process, 1)
 
     def regenerate(self, process: Process, generation: int) -> None:
         self._count(process, -1)
@@ -51,10 +50,10 @@ class Roster:
 
     def remove(self, process: Process) -> None:
         del self._all[process.serial]
-        del self._states[process.state][process.serial]
         self._count(process, -1)
 
     def _count(self, process: Process, change: int) -> None:
+        _add(self._states, process.state, change)
         _add(self._held, process.generation, change)
         if process.is_current:
             _add(self._current, process.generation, change)
@@ -62,7 +61,7 @@ class Roster:
     # ---- how many ----------------------------------------------------------------------------------------------
 
     def count(self, *states: State) -> int:
-        return sum(len(self._states[state]) for state in states)
+        return sum(self._states.get(state, 0) for state in states)
 
     @property
     def underway(self) -> int:
@@ -84,7 +83,7 @@ class Roster:
     # ---- which -------------------------------------------------------------------------------------------------
 
     def in_state(self, *states: State) -> list[Process]:
-        return sorted((p for state in states for p in self._states[state].values()), key=lambda p: p.serial)
+        return [process for process in self._all.values() if process.state in states]
 
     def current(self) -> list[Process]:
         return [process for process in self._all.values() if process.is_current]
@@ -106,9 +105,9 @@ class Roster:
         heapq.heappush(self._free_wids, wid)
 
 
-def _add(counts: dict[int, int], generation: int, change: int) -> None:
-    count = counts.get(generation, 0) + change
+def _add(counts: dict[K, int], key: K, change: int) -> None:
+    count = counts.get(key, 0) + change
     if count:
-        counts[generation] = count
+        counts[key] = count
     else:
-        del counts[generation]
+        del counts[key]
