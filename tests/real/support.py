@@ -199,6 +199,9 @@ def host_program(script: str, directory: Path, *words: str, env: Mapping[str, st
 class Daemon(Program):
     """circusd with a configuration; `config` needs no endpoints, they are put before it."""
 
+    through: tuple[str, ...] = ()
+    """Words before it on the command line: a program that becomes or starts circusd."""
+
     def __init__(
         self,
         directory: Path,
@@ -211,7 +214,8 @@ class Daemon(Program):
         self.config_path = directory / "circus.ini"
         self.write_config(config)
         self._client: CircusClient | None = None
-        super().__init__([sys.executable, "-m", "circus.circusd", *words, str(self.config_path)], directory, env)
+        circusd = [sys.executable, "-m", "circus.circusd", *words, str(self.config_path)]
+        super().__init__([*self.through, *circusd], directory, env)
 
     def write_config(self, config: str) -> None:
         """Keys before the first section belong to `[circus]`."""

@@ -1,0 +1,101 @@
+"""`restart` without a name: the same process starts anew with what its file says now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from circus.client import CallError, CircusClient
+from tests.real.proc import descriptors_of, threads_of, zombies_of
+from tests.real.support import Daemon, is_gone, wait_for
+
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
+
+def statuses(daemon: Daemon) -> dict[str, Any]:
+    """Empty while the daemon is between two lives: what is asked then may be lost with its sockets."""
+    with CircusClient(endpoint=daemon.endpoints.control, timeout=1) as client:
+        try:
+            found: dict[str, Any] = client.send_message("status")["statuses"]
+            return found
+        except CallError:
+            return {}
+
+
+def test_restart_without_a_name_reads_the_file_again_in_the_same_process(tmp_path: Path) -> None:
+    head = f"pidfile = {tmp_path}/pid\n"
+    with Daemon(tmp_path, head + "[watcher:a]\ncmd = sleep 60\n[watcher:gone]\ncmd = sleep 60\n") as daemon:
+        daemon.wait_for_status("gone", "active")
+        before = daemon.pids("a") + daemon.pids("gone")
+        daemon.write_config(head + "[watcher:a]\ncmd = sleep 61\nnumprocesses = 2\n[watcher:new]\ncmd = sleep 60\n")
+        assert daemon.ctl("restart", "--waiting").returncode == 0
+        daemon.wait_for(lambda: statuses(daemon) == {"a": "active", "new": "active"})
+        daemon.wait_for(lambda: len(daemon.pids("a")) == 2)
+        assert daemon.call("get", name="a", keys=["cmd"])["options"] == {"cmd": "sleep 61"}
+        assert all(map(is_gone, before))
+        assert (tmp_path / "pid").read_text() == f"{daemon.pid}\n"
+        assert daemon.process.poll() is None
+
+
+def test_restart_with_a_file_that_cannot_be_used_goes_on_with_the_old_one(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "[watcher:a]\ncmd = sleep 60\n") as daemon:
+        daemon.wait_for_status("a", "active")
+        [pid] = daemon.pids("a")
+        daemon.write_config("[watcher:a]\ncmd = sleep 60\nnumprocesses = many\n")
+        daemon.call("restart")
+        line = daemon.wait_for_output("numprocesses")
+        assert "circus.ini" in line
+        assert "many" in line
+        daemon.wait_for(lambda: is_gone(pid))
+        daemon.wait_for(lambda: statuses(daemon) == {"a": "active"})
+        assert daemon.call("get", name="a", keys=["numprocesses"])["options"] == {"numprocesses": 1}
+
+
+def test_restarts_in_a_row_leave_no_descriptor_thread_or_zombie_behind(tmp_path: Path) -> None:
+    config = f"""
+        [watcher:a]
+        cmd = sleep 60
+        hooks.before_start = tests.real.programs.hooks.accept
+        stdout_stream.class = FileStream
+        stdout_stream.filename = {tmp_path}/log
+        [watcher:b]
+        cmd = sleep 60
+        """
+    with Daemon(tmp_path, config) as daemon:
+
+        def up() -> bool:
+            return statuses(daemon) == {"a": "active", "b": "active"}
+
+        def round_trip() -> None:
+            [before] = daemon.pids("b")
+            daemon.call("restart")
+            daemon.wait_for(lambda: is_gone(before))
+            daemon.wait_for(up)
+
+        daemon.wait_for(up)
+        round_trip()
+        descriptors, threads = len(descriptors_of(daemon.pid)), threads_of(daemon.pid)
+        for _ in range(5):
+            round_trip()
+        wait_for(lambda: len(threads_of(daemon.pid)) <= len(threads), what=lambda: threads_of(daemon.pid))
+        wait_for(lambda: len(descriptors_of(daemon.pid)) <= descriptors, what=lambda: descriptors_of(daemon.pid))
+        assert zombies_of(daemon.pid) == []
+
+
+def test_restart_of_a_daemon_ends_what_it_had_started(tmp_path: Path) -> None:
+    config = "[watcher:a]\ncmd = sh -c 'setsid sleep 1000 & exec sleep 1000'\n"
+    with Daemon(tmp_path, config) as daemon:
+        daemon.wait_for_status("a", "active")
+        before = wait_for(lambda: _offspring(daemon))
+        daemon.call("restart")
+        wait_for(lambda: all(map(is_gone, before)))
+        daemon.wait_for(lambda: statuses(daemon) == {"a": "active"})
+
+
+def _offspring(daemon: Daemon) -> list[int]:
+    from circus.posix import tree
+
+    found = [relic.pid for relic in tree.descendants(daemon.pid)]
+    return found if len(found) == 2 else []
