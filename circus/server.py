@@ -8,6 +8,7 @@ Nothing ever blocks: a ROUTER drops what an absent client would get, a PUB what 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -15,7 +16,9 @@ import socket
 import stat
 import struct
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import zmq
@@ -31,6 +34,10 @@ LINGER = 500
 
 # Kernel limit of sun_path is 108 bytes with the closing zero, unix(7).
 MAX_IPC_PATH = 107
+
+# A bind takes a millisecond; two seconds are for a machine that is busy.
+_TRIES = 100
+_TRY_DELAY = 0.02
 
 OnRequest = Callable[[list[bytes], bytes], None]
 
@@ -56,9 +63,9 @@ def bind(sock: zmq.Socket[bytes], endpoint: str, option: str, owner: int | None 
     path = endpoint.removeprefix("ipc://") if endpoint.startswith("ipc://") else ""
     try:
         if path:
-            _make_way(path, endpoint, option)
-        if path:
-            _bind_file(sock, endpoint, path)
+            with _turn_in(os.path.dirname(path) or "."):
+                _make_way(path, endpoint, option)
+                _bind_file(sock, endpoint, path)
         else:
             sock.bind(endpoint)
         if path and owner is not None:
@@ -66,6 +73,30 @@ def bind(sock: zmq.Socket[bytes], endpoint: str, option: str, owner: int | None 
     except zmq.ZMQError as exc:
         raise EndpointError(exc.errno, _bind_text(exc, endpoint, option)) from exc
     return str(sock.getsockopt_string(zmq.LAST_ENDPOINT)) or endpoint
+
+
+@contextmanager
+def _turn_in(folder: str) -> Iterator[None]:
+    """One daemon at a time: of two that look at once, both would find nobody and the later take the file away.
+
+    A lock on the directory leaves nothing behind. Who cannot have it soon goes on without: any user may hold one on
+    a directory that is open to all.
+    """
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # not there, which is told later, or not ours to read
+        yield
+        return
+    try:
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(_TRY_DELAY)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _bind_file(sock: zmq.Socket[bytes], endpoint: str, path: str) -> None:

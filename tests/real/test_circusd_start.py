@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from circus.posix import processes
-from tests.real.proc import descriptors_of, text_of
-from tests.real.support import Daemon, Endpoints, Program, ipc_endpoints, is_gone, tcp_endpoints, wait_for
+from tests.real.proc import PROGRAMS, descriptors_of, text_of
+from tests.real.support import ROOT, Daemon, Endpoints, Program, ipc_endpoints, is_gone, tcp_endpoints, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")
 
@@ -102,6 +105,22 @@ def test_of_two_daemons_started_at_once_exactly_one_wins(tmp_path: Path, kind: s
             if kind == "pidfile":
                 assert (tmp_path / "pid").read_text() == f"{winner.pid}\n"
             winner.end()
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_ipc_path_bound_by_two_in_the_same_moment_belongs_to_one(tmp_path: Path, left_behind: bool) -> None:
+    rounds = 60
+    for number in range(rounds) if left_behind else ():
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(tmp_path / str(number)))
+    words = [sys.executable, str(PROGRAMS / "bind_race.py"), str(tmp_path), str(time.time() + 1.0), str(rounds)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    racers = [subprocess.Popen(words, env=env, text=True, **pipes) for _ in range(2)]
+    got = [json.loads(racer.stdout.readline()) for racer in racers if racer.stdout]
+    for racer in racers:
+        racer.communicate()
+    assert sorted(got[0] + got[1]) == list(range(rounds))
 
 
 # ---- pid file --------------------------------------------------------------------------------------------------
