@@ -83,6 +83,11 @@ class Crew:
             return f"{self._roster.count(State.UP)} of {self.target} up, {self._pauses.reason(now)}"
         return ""
 
+    def setback(self) -> str:
+        """For people who were told that it is complete; empty if every process runs."""
+        number = len(self._pauses)
+        return f"{number} of {self.target} ended at once and are tried again later" if number else ""
+
     # ---- wishes ------------------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
@@ -354,7 +359,8 @@ class Crew:
     def _abort_reload(self, now: float, why: str, leave_out: bool) -> None:
         """The old processes stay and become the current ones; what was started for the reload ends.
 
-        With `leave_out` nothing is started for those that are missing: it would fail like the reload.
+        With `leave_out` nothing is started for those that are missing: it would fail like the reload. Otherwise
+        the places of those that are ending, or wait after a crash, are filled when they are free.
         """
         self._context.trouble = f"not reloaded, the old processes stay: {why}"
         self._context.log("error", f"{self._context.name} is {self._context.trouble}")
@@ -363,10 +369,12 @@ class Crew:
         self._clear_failures()
         self._allotment = 0
         current = self._roster.current()
-        new = [p for p in current if p.generation == self.generation]
-        self.generation += 1
-        for process in new[: max(0, len(current) - self.target)]:
+        too_many = max(0, len(current) - self.target)
+        dismissed = [p for p in current if p.generation == self.generation][:too_many]
+        for process in dismissed:
             self._dismiss(process, now)
-        for process in self._roster.current():
-            self._roster.regenerate(process, self.generation)
+        self.generation += 1
+        for process in self._roster.current() if leave_out else self._roster:
+            if process not in dismissed:
+                self._roster.regenerate(process, self.generation)
         self._left_out = max(0, self.missing()) if leave_out else 0

@@ -43,7 +43,7 @@ def up(watcher: Watcher, stops: int) -> Goal:
         if not watcher.wanted:
             return _down(watcher, stops)
         if watcher.phase is Phase.ACTIVE and watcher.crew.is_complete:
-            return REACHED
+            return Outcome(note=watcher.crew.setback())
         return _failing(watcher)
 
     return check

@@ -7,6 +7,8 @@ from circus.machine.context import Context
 # When a start makes no progress for so long, because a hook does not return for instance, others begin without it.
 START_PATIENCE = 90.0
 
+NO_PROGRESS = "its start makes no progress"
+
 
 class Patience:
     """Counted anew with every step of a start; over when none came in time."""
@@ -27,5 +29,7 @@ class Patience:
 
     def overran(self) -> None:
         self.is_over = True
-        name = self._context.name
-        self._context.log("warning", f"{name}: its start makes no progress; others no longer wait for it")
+        self._context.log("warning", f"{self._context.name}: {NO_PROGRESS}; others no longer wait for it")
+
+    def reason(self) -> str:
+        return NO_PROGRESS if self.is_over else ""

@@ -135,7 +135,7 @@ class Watcher:
         if self.waits_for_namesake and self.wanted:
             return f"waits until the former '{self.name}' has stopped"
         reason = self.crew.reason(now) if self.phase in _RUNNING else ""
-        return self._ending.reason() or reason or self._gate.reason(now) or self.trouble
+        return self._ending.reason() or reason or self._gate.reason(now) or self.trouble or self._patience.reason()
 
     # ---- wishes ------------------------------------------------------------------------------------------------
 

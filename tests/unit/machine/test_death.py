@@ -36,7 +36,11 @@ def test_watcher_whose_processes_all_crash_is_still_active() -> None:
     web = sim.add("web", numprocesses=2)
     ticket = sim.start(web)
     assert web.status == "active"
-    assert sim.replies[ticket].result == {"info": {"started": [], "kept": []}}
+    assert sim.replies[ticket].error == ""
+    assert sim.replies[ticket].result == {
+        "info": {"started": [], "kept": []},
+        "reason": "2 of 2 ended at once and are tried again later",
+    }
 
 
 # ---- flapping ------------------------------------------------------------------------------------------------------

@@ -207,6 +207,17 @@ def test_watchers_of_lower_priority_do_not_wait_for_ever_for_a_hook() -> None:
     assert first.status == "active"
 
 
+def test_status_says_when_a_start_makes_no_progress() -> None:
+    sim = Sim()
+    sim.hook("web", "before_spawn", Hook(takes=NEVER))
+    web = sim.add("web", hooks={"before_spawn": "x.y"})
+    sim.start(web)
+    sim.advance(START_PATIENCE)
+    assert (web.status, web.reason(sim.now)) == ("starting", "its start makes no progress")
+    sim.answer(web, True)
+    assert (web.status, web.reason(sim.now)) == ("active", "")
+
+
 def test_slow_warmup_is_progress() -> None:
     sim = Sim()
     first = sim.add("first", priority=5, numprocesses=5, warmup_delay=60.0)

@@ -195,6 +195,7 @@ class Walk(RuleBasedStateMachine):
         if self.releases:
             self.release()
             self.sim.rest(700.0)
+            assert not self.sim.waiting, "requests that are never answered"
             for key, wished in self.wished.items():
                 self.check_end(self.sim.arbiter.watchers[key], wished)
         self.check_shutdown()

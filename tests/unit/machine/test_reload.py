@@ -429,6 +429,22 @@ def test_sequential_reload_that_crashes_waits_with_that_number_and_keeps_the_oth
     assert sorted(sim.wids(web)) == [1, 2, 3]
 
 
+def test_reload_given_up_after_a_crash_fills_only_places_that_are_free() -> None:
+    sim = Sim()
+    web = running(sim, flapping_attempts=1)
+    sim.program("web", Program(lives=0.5, code=1, leaves=1, below="stubborn"), Program(takes=1.0))
+    sim.reload(web, sequential=True)
+    sim.advance(1.5)
+    assert sim.wids(web) == [2, 3]
+    sim.told()
+    sim.advance(0.5)
+    assert [line for line in sim.told() if "spawn" in line] == ["spawn web.2", "event web spawn 2"]
+    sim.advance(5.9)
+    assert sim.wids(web) == [3, 2]
+    sim.rest()
+    assert sim.wids(web) == [3, 2, 1]
+
+
 def test_death_of_an_old_process_after_a_reload_was_given_up_is_replaced() -> None:
     sim = Sim()
     web = running(sim)
