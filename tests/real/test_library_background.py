@@ -105,6 +105,8 @@ def subreaper():
     ctypes.CDLL(None).prctl(37, ctypes.byref(flag), 0, 0, 0)  # PR_GET_CHILD_SUBREAPER
     return flag.value
 
+umask, changes = os.umask, []
+os.umask = lambda mask: changes.append(mask) or umask(mask)  # an instant that no look would meet
 mine, wakeup = os.pipe()
 os.set_blocking(wakeup, False)
 signal.set_wakeup_fd(wakeup)
@@ -114,9 +116,8 @@ before, seen, over = look_at(), [], threading.Event()
 def watch():
     while not over.is_set():
         limits = [resource.getrlimit(which) for which in range(16)]
-        umask = [line for line in open("/proc/self/status") if line.startswith("Umask")]
-        if (limits, umask) != (before["limits"], before["umask"]):
-            seen.append([limits, umask])
+        if limits != before["limits"]:
+            seen.append(limits)
 
 watcher = threading.Thread(target=watch)
 watcher.start()
@@ -128,10 +129,10 @@ for _ in range(5):
 wakeup = signal.set_wakeup_fd(-1)
 over.set()
 watcher.join()
-tell(during=during == before, after=look_at() == before, seen=seen)
+tell(during=during == before, after=look_at() == before, seen=seen, umasks=changes)
         """,
     )
-    assert facts == {"during": True, "after": True, "seen": []}
+    assert facts == {"during": True, "after": True, "seen": [], "umasks": []}
 
 
 def test_socket_file_is_for_the_owner_only_in_a_thread_as_well(tmp_path):

@@ -130,6 +130,16 @@ def test_calls_that_meet_the_end_of_the_loop_are_each_done_once(loop):
     assert [done.count(number) for number in range(rounds)] == asked
 
 
+def test_call_that_saw_the_loop_run_for_the_last_time_is_done_here(loop, monkeypatch):
+    looks = iter([True])  # it runs, and a moment later it has ended
+    monkeypatch.setattr(loop, "_runs_elsewhere", lambda: next(looks, False))
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(loop.call(threading.get_ident)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert seen == [thread.ident]
+
+
 # ---- times -------------------------------------------------------------------------------------------------------
 
 
