@@ -111,6 +111,7 @@ class Arbiter(Management):
         self.machine = Machine(random.random, self.warmup_delay)
         self._wishes = Wishes(self, self.machine)
         self._watchers = {}
+        self._names = {}
         for watcher in watchers:
             self.admit(watcher)
 
@@ -271,13 +272,15 @@ class Arbiter(Management):
         machine = self.machine.add(watcher.spec, announce)
         watcher.machine = machine
         watcher.initialize(None, self.sockets, self)
-        self._watchers[machine.key] = watcher
+        self._watchers[machine.key] = self._names[watcher.name.lower()] = watcher
         if self.runtime is not None:
             self.runtime.attach(watcher)
 
     def forget(self, key: int) -> None:
         """A watcher that was removed has come to its end."""
-        self._watchers.pop(key, None)
+        watcher = self._watchers.pop(key, None)
+        if watcher is not None and self._names.get(watcher.name.lower()) is watcher:
+            del self._names[watcher.name.lower()]
 
     def add_watcher(self, name: str, cmd: str, **options: Any) -> Watcher:
         """A new watcher, not started. AlreadyExist if there is one of that name, ignoring case."""

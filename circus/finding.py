@@ -21,13 +21,6 @@ def by_name(watchers: Sequence[Watcher], name: str) -> Watcher:
     raise KeyError(name)
 
 
-def for_command(watchers: Sequence[Watcher], name: str) -> Watcher:
-    try:
-        return by_name(watchers, name)
-    except KeyError:
-        raise MessageError(f"program {name} not found") from None
-
-
 def matching(watchers: Sequence[Watcher], pattern: str, method: str) -> list[Watcher]:
     """Those whose name matches, in their order. MessageError if none does, or the method or the pattern is wrong."""
     if method not in METHODS:

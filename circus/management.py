@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from circus import finding, hooks
+from circus.exc import MessageError
 from circus.future import Future, finished
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Machine
@@ -30,6 +31,7 @@ class Management:
     runtime: Runtime | None  # None: it does not run
     _loop: Loop | None
     _watchers: dict[int, Watcher]
+    _names: dict[str, Watcher]  # by lower-case name, for speed; one that was removed may still be in it
     _wishes: Wishes
 
     # ---- watchers ----------------------------------------------------------------------------------------------
@@ -53,11 +55,17 @@ class Management:
 
     def get_watcher(self, name: str) -> Watcher:
         """By name, ignoring case, or res name. KeyError if unknown."""
+        watcher = self._names.get(name.lower())
+        if watcher is not None and watcher.machine is not None and watcher.machine.key in self.machine.watchers:
+            return watcher
         return finding.by_name(self.watchers, name)
 
     def find(self, name: str) -> Watcher:
         """As `get_watcher`, with the MessageError of a command."""
-        return finding.for_command(self.watchers, name)
+        try:
+            return self.get_watcher(name)
+        except KeyError:
+            raise MessageError(f"program {name} not found") from None
 
     def match(self, pattern: str, method: str = "glob") -> list[Watcher]:
         """Watchers whose name matches, by priority. MessageError if none does or the method is unknown."""

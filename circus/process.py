@@ -42,16 +42,16 @@ KILL_PATIENCE = 5.0
 
 
 class Process:
-    """`Process(name, wid, cmd, ...)`; the early form without a wid, `Process(name, cmd, ...)`, is understood too.
+    """`Process(name, wid, cmd, ...)`; the early form without a name, `Process(wid, cmd, ...)`, is understood too.
 
     Raises `circus.exc.SpawnError` if the program cannot be started.
     """
 
     def __init__(
         self,
-        name: str,
+        name: str | int,
         wid: int | str,
-        cmd: str | None = None,
+        cmd: Any = None,
         args: Any = None,
         working_dir: str | None = None,
         shell: bool = False,
@@ -70,8 +70,9 @@ class Process:
         close_child_stderr: bool = False,
         **options: Any,
     ) -> None:
-        if cmd is None:
-            wid, cmd = 1, str(wid)
+        if isinstance(wid, str):  # the early form: wid, cmd, args
+            args = args if cmd is None else cmd
+            wid, cmd = name if isinstance(name, int) else 1, wid
         options.update(args=args, working_dir=working_dir, shell=shell, uid=uid, gid=gid, rlimits=dict(rlimits or {}))
         options.update(executable=executable, close_child_stdin=close_child_stdin)
         options.update(close_child_stdout=close_child_stdout, close_child_stderr=close_child_stderr)

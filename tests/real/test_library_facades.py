@@ -187,6 +187,36 @@ def test_watcher_whose_name_is_taken_in_another_case_is_refused(tmp_path):
     assert arbiter.numwatchers() == 2
 
 
+def test_name_of_a_removed_watcher_is_free_and_not_found(tmp_path):
+    arbiter = get_arbiter([SLEEP, {"name": "sleeper", "cmd": "true"}])
+    first, last = arbiter.watchers
+    assert arbiter.get_watcher("SLEEPER") is last  # of names that differ in case only the last one counts
+    arbiter.rm_watcher("sleeper")
+    arbiter.forget(last.machine.key)
+    assert arbiter.get_watcher("SLEEPER") is first
+    arbiter.rm_watcher("sleeper")
+    with pytest.raises(KeyError):
+        arbiter.get_watcher("sleeper")
+    with pytest.raises(MessageError, match="program sleeper not found"):
+        arbiter.rm_watcher("sleeper")
+    assert arbiter.add_watcher("sleeper", "true") is arbiter.get_watcher("sleeper")
+
+
+def test_added_watcher_must_run_as_the_owner_of_the_endpoint():
+    arbiter = get_arbiter([], endpoint_owner="nobody")
+    for options in ({}, {"uid": 0}):
+        with pytest.raises(MessageError, match="uid does not match endpoint_owner"):
+            arbiter.ask("add", ["x"], cmd="true", options=options)
+    arbiter.ask("add", ["x"], cmd="true", options={"uid": "nobody"})
+    assert arbiter.get_watcher("x").uid == "nobody"
+
+
+def test_wish_that_nobody_knows_is_refused():
+    for verb in ("dance", "_hurry", "carry_out_"):
+        with pytest.raises(MessageError, match="unknown wish"):
+            get_arbiter([]).ask(verb)
+
+
 def test_loop_can_be_taken_away_and_is_made_anew(tmp_path):
     arbiter = arbiter_of(tmp_path)
     first = arbiter.loop
@@ -435,6 +465,11 @@ def test_process_of_ones_own_is_started_asked_and_stopped():
     assert (process.status, process.is_alive(), process.returncode()) == (UNEXISTING, False, -signal.SIGTERM)
     assert process.info() == "No such process (stopped?)"
     assert (process.stdout.closed, process.stderr.closed) == (True, True)
+
+
+def test_early_form_of_a_process_may_name_the_worker_number_first():
+    process = Process(3, "prog $WID", ["a b"], spawn=False)
+    assert (process.wid, process.format_args()) == (3, ["prog", "3", "a b"])
 
 
 def test_early_form_of_a_process_has_no_worker_number():

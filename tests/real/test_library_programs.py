@@ -305,6 +305,43 @@ def test_foreground_program_returns_from_start_when_it_is_told_to_end(tmp_path, 
         assert "ended None False" in program.output
 
 
+SIMPLE = """
+    import sys
+    from circus import get_arbiter
+
+    arbiter = get_arbiter("sleep 60", numprocesses=3, **dict(zip(("controller", "pubsub_endpoint"), sys.argv[1:])))
+    arbiter.loop.call_later(0, print, "in the loop", flush=True)
+    try:
+        arbiter.start(lambda up: print("up", up.exception(), arbiter.numprocesses(), flush=True))
+    finally:
+        arbiter.stop()
+    print("done")
+"""
+
+
+def test_simplest_program_runs_its_workers_until_it_is_interrupted(tmp_path):
+    with host_program(SIMPLE, tmp_path, *ipc_endpoints(tmp_path)) as program:
+        program.wait_for_output("in the loop")
+        program.wait_for_output("up None 3")
+        program.signal(signal.SIGINT)
+        assert program.wait() == 0
+        assert "done" in program.output
+
+
+EXITING = """
+    import sys
+    from circus import get_arbiter
+
+    arbiter = get_arbiter("sleep 60", numprocesses=3, **dict(zip(("controller", "pubsub_endpoint"), sys.argv[1:])))
+    arbiter.start(lambda up: arbiter.loop.add_callback(sys.exit, 3))
+"""
+
+
+def test_program_that_exits_from_within_the_loop_leaves_no_worker(tmp_path):
+    with host_program(EXITING, tmp_path, *ipc_endpoints(tmp_path)) as program:
+        assert program.wait() == 3
+
+
 # ---- a web console -----------------------------------------------------------------------------------------------
 
 
