@@ -221,6 +221,8 @@ class Arbiter(Management):
 
     def _leave(self) -> None:
         """Everything is down."""
+        if self._keeps_doors and self.machine.restarting:
+            self.ctrl.pause()  # from now on the next arbiter is asked
         if self._own_loop:
             self.loop.stop()
         else:
@@ -230,9 +232,11 @@ class Arbiter(Management):
         session, self._session = self._session, None
         if session is None:
             return
-        self._restarting = session.runtime.restart_wanted
+        session.hear_last_signals()
         self.runtime = None
-        session.close(self._restarting and self._keeps_doors)
+        session.close(keep_doors=self.machine.restarting and self._keeps_doors)
+        # Read last: the latest wish wins, even one that comes when all is down.
+        self._restarting = session.runtime.restart_wanted and self.machine.restarting
         if self._own_loop:
             session.loop.close()
             self._loop = None

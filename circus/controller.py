@@ -77,6 +77,11 @@ class Controller:
             self._discovery = Discovery(self.multicast_endpoint, self.endpoint, self.loop)
             self._discovery.start()
 
+    def pause(self) -> None:
+        """Let requests wait for who goes on with the server."""
+        if self._server is not None:
+            self._server.pause()
+
     def release(self) -> RequestServer | None:
         """Let go of the server, which stays open for another controller to go on with."""
         server, self._server = self._server, None

@@ -160,6 +160,7 @@ class RequestServer:
         self._context = context
         self._reactor = reactor
         self._on_request = on_request
+        self._is_paused = False
         self._socket: zmq.Socket[bytes] | None = None
 
     def start(self, owner: int | None = None) -> None:
@@ -179,17 +180,18 @@ class RequestServer:
 
     def pause(self) -> None:
         """Stay open, and let what comes wait for `resume`."""
+        self._is_paused = True
         if self._socket is not None:
             self._reactor.remove_reader(int(self._socket.getsockopt(zmq.FD)))
 
     def resume(self, reactor: Reactor, on_request: OnRequest) -> None:
         """Go on for somebody else."""
-        self._reactor, self._on_request = reactor, on_request
+        self._reactor, self._on_request, self._is_paused = reactor, on_request, False
         self._listen()
 
     def drain(self) -> None:
         for _ in range(REQUESTS_PER_PASS):
-            if self._socket is None or not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            if self._socket is None or self._is_paused or not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)

@@ -12,6 +12,7 @@ from circus.runtime import Runtime
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
     from circus.server import Publisher, RequestServer
+    from circus.sighandler import SysHandler
 
 
 class Asked(NamedTuple):
@@ -23,13 +24,16 @@ class Asked(NamedTuple):
 
 
 class Doors:
-    """Sockets that stay open from one run to the next: what is asked in between waits, and subscribers stay."""
+    """What stays open from one run to the next: requests and signals in between wait, and subscribers stay."""
 
-    def __init__(self, asked: Asked, context: Any, server: RequestServer, publisher: Publisher) -> None:
+    def __init__(
+        self, asked: Asked, context: Any, server: RequestServer, publisher: Publisher, signals: SysHandler | None
+    ) -> None:
         self.asked = asked
         self.context = context
         self.server = server
         self.publisher = publisher
+        self.signals = signals
 
     def close(self) -> None:
         self.server.close()
@@ -51,7 +55,7 @@ class Session:
         self._asked = Asked(arbiter.endpoint, arbiter.pubsub_endpoint, arbiter.endpoint_owner)
         self._own_context = arbiter.context is None
         self._publisher: Publisher | None = None
-        self._signals: Any = None
+        self._signals: SysHandler | None = None
 
     def _is_guest(self) -> bool:
         return threading.current_thread() is not threading.main_thread()
@@ -70,6 +74,7 @@ class Session:
         ctrl.loop = self.loop
         ctrl.multicast_endpoint = arbiter.multicast_endpoint
         doors, arbiter.doors = arbiter.doors, None
+        self._signals = doors.signals if doors is not None else None
         if doors is not None and doors.asked == self._asked:
             arbiter.context = ctrl.context = doors.context
             self._publisher = doors.publisher
@@ -101,7 +106,7 @@ class Session:
         if not self._is_guest():
             limits.raise_nofile()
             runtime.adopts = tree.become_subreaper()
-            self._signals = self._install_signals()
+            self._take_signals()
         runtime.check_delay = self._arbiter.check_delay
         runtime.publisher = self._publisher
         runtime.umask = self._arbiter.umask
@@ -109,10 +114,18 @@ class Session:
             runtime.attach(watcher)
         self.loop.add_turn(runtime.turn)
 
-    def _install_signals(self) -> Any:
+    def _take_signals(self) -> None:
         from circus.sighandler import SysHandler
 
-        return SysHandler(self._arbiter.ctrl)
+        if self._signals is not None:
+            self._signals.resume(self._arbiter.ctrl)
+        else:
+            self._signals = SysHandler(self._arbiter.ctrl)
+
+    def hear_last_signals(self) -> None:
+        """A signal of the last moment counts like one before."""
+        if self._signals is not None:
+            self._signals.flush()
 
     def close(self, keep_doors: bool = False) -> None:
         """With `keep_doors` the sockets stay open, as `arbiter.doors`, for the next arbiter."""
@@ -121,12 +134,14 @@ class Session:
         self.runtime.close()
         server = arbiter.ctrl.release() if keep_doors and self._own_context else None
         arbiter.ctrl.stop()
+        if server is not None and self._publisher is not None:
+            if self._signals is not None:
+                self._signals.pause()
+            arbiter.doors = Doors(self._asked, arbiter.context, server, self._publisher, self._signals)
+            return
         if self._signals is not None:
             self._signals.stop()
-        if server is not None and self._publisher is not None:
-            arbiter.doors = Doors(self._asked, arbiter.context, server, self._publisher)
-        else:
-            self._close_sockets()
+        self._close_sockets()
 
     def _close_sockets(self) -> None:
         if self._publisher is not None:

@@ -29,6 +29,20 @@ class SysHandler:
     def stop(self) -> None:
         self._signals.close()
 
+    def flush(self) -> None:
+        """Hear what came in the last moment, before the loop is left."""
+        self._signals.deliver()
+
+    def pause(self) -> None:
+        """Keep the handlers, and what they note, for `resume`."""
+        self._signals.pause()
+
+    def resume(self, controller: Controller) -> None:
+        """Go on for another arbiter."""
+        assert controller.loop is not None
+        self.controller, self._quit_asked = controller, False
+        self._signals.resume(controller.loop.add_reader, controller.loop.remove_reader)
+
     def signal(self, signum: int) -> None:
         """Called in the loop, not in the handler: it may log and act."""
         name = signal.Signals(signum).name

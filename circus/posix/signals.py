@@ -62,7 +62,7 @@ class Signals:
         if self._pipe is not None:
             return
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._add_reader(self._pipe[0], self._deliver)
+        self._add_reader(self._pipe[0], self.deliver)
         self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for signum in HANDLED:
             self._before[signum] = signal.signal(signum, self._note)
@@ -70,7 +70,7 @@ class Signals:
             self._before[signum] = signal.signal(signum, _do_nothing)
 
     def close(self) -> None:
-        """Put back what was found. May be called twice."""
+        """Put back what was found, then tell what was noted up to that moment. May be called twice."""
         if self._pipe is None:
             return
         for signum, handler in self._before.items():
@@ -82,19 +82,39 @@ class Signals:
         for fd in self._pipe:
             os.close(fd)
         self._pipe = None
+        self._tell()
+
+    def pause(self) -> None:
+        """Go on taking note, and tell nobody until `resume`."""
+        if self._pipe is not None:
+            self._remove_reader(self._pipe[0])
+
+    def resume(
+        self,
+        add_reader: Callable[[int, Callable[[], None]], None],
+        remove_reader: Callable[[int], None],
+    ) -> None:
+        """Go on in another loop; what was noted meanwhile is told there."""
+        self._add_reader, self._remove_reader = add_reader, remove_reader
+        if self._pipe is not None:
+            self._add_reader(self._pipe[0], self.deliver)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         # One SIGCHLD says as much as a hundred; each of the others counts.
         if signum != signal.SIGCHLD or signum not in self._noted:
             self._noted.append(signum)
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
+        """Tell what was noted so far: done by the loop, and once more by who is about to leave it."""
         if self._pipe is None:
             return  # closed earlier in this pass of the loop
         try:
             os.read(self._pipe[0], 65536)
         except BlockingIOError:
             pass
+        self._tell()
+
+    def _tell(self) -> None:
         while self._noted:
             self._callback(self._noted.popleft())
 
