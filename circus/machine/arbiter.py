@@ -283,9 +283,8 @@ class Arbiter:
             if not sequence.queue:
                 self._sequences.remove(sequence)
                 sequence.job.held = False
-        if self._sequences:
-            pauses = [at for sequence in self._sequences if (at := sequence.wake_at(now)) is not None]
-            self._deadlines.set(0, min(pauses, default=None))
+        pauses = [at for sequence in self._sequences if (at := sequence.wake_at(now)) is not None]
+        self._deadlines.set(0, min(pauses, default=None))
 
     def _advance(self, sequence: Sequence, now: float) -> bool:
         """Begin the next in the queue, or drop it; False if it has to wait."""

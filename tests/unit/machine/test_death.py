@@ -199,6 +199,18 @@ def test_start_fires_again_what_waits_after_a_crash() -> None:
     assert sim.told() == []
 
 
+def test_start_forgets_earlier_deaths_and_pauses() -> None:
+    sim = Sim()
+    web = sim.add("web", flapping_attempts=1)
+    sim.start(web)
+    sim.die(web, 1)
+    sim.start(web)
+    sim.kill(web)
+    assert sim.wids(web) == [1]
+    sim.die(web, 1)
+    assert [p["attempt"] for p in sim.payloads("web", "flapping")] == [1, 1]
+
+
 def test_stop_during_a_pause_is_complete_at_once_and_nothing_starts_it_again() -> None:
     sim = Sim()
     web = sim.add("web", flapping_attempts=1)

@@ -163,6 +163,17 @@ def test_trouble_of_a_veto_is_not_wiped_out_by_a_spawn_that_was_underway() -> No
     assert web.reason(sim.now) == "stopped by its after_spawn hook"
 
 
+def test_no_that_comes_together_with_a_restart_means_nothing_for_the_next_start() -> None:
+    sim = Sim()
+    sim.hook("web", "after_start", Hook(takes=NEVER), Hook())
+    web = sim.add("web", hooks={"after_start": "x.y"})
+    sim.start(web)
+    with sim.at_once():
+        sim.answer(web, False)
+        sim.restart(web)
+    assert web.status == "active"
+
+
 # ---- never ---------------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +227,21 @@ def test_status_says_when_a_start_makes_no_progress() -> None:
     assert (web.status, web.reason(sim.now)) == ("starting", "its start makes no progress")
     sim.answer(web, True)
     assert (web.status, web.reason(sim.now)) == ("active", "")
+
+
+def test_start_that_makes_progress_again_is_no_longer_called_hanging() -> None:
+    sim = Sim()
+    sim.hook("web", "before_spawn", Hook(takes=NEVER))
+    web = sim.add("web", numprocesses=3, hooks={"before_spawn": "x.y"})
+    sim.start(web)
+    for _ in range(2):
+        sim.advance(START_PATIENCE)
+        assert web.reason(sim.now) == "its start makes no progress"
+        sim.answer(web, True)
+        assert (web.status, web.reason(sim.now)) == ("starting", "")
+    sim.advance(START_PATIENCE)
+    sim.stop(web)
+    assert web.reason(sim.now) == ""
 
 
 def test_slow_warmup_is_progress() -> None:

@@ -268,11 +268,12 @@ def test_shutdown_waits_for_a_hook_no_longer_than_the_graceful_timeout(hook: str
 def test_hook_after_a_long_stop_gets_time_of_its_own() -> None:
     sim = Sim()
     sim.program("web", STUBBORN)
+    sim.hook("web", "before_stop", Hook(takes=0.5))
     sim.hook("web", "after_stop", Hook(takes=1.0))
-    web = sim.add("web", graceful_timeout=4.0, hooks={"after_stop": "x.y"})
+    web = sim.add("web", graceful_timeout=4.0, hooks={"before_stop": "x.y", "after_stop": "x.y"})
     sim.start(web)
     sim.quit()
-    sim.advance(5.0)
+    sim.advance(5.5)
     assert sim.exit is not None
     assert not sim.logged("still runs")
 

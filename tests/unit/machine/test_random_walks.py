@@ -135,6 +135,17 @@ class Walk(RuleBasedStateMachine):
                 self.wished[watcher.key] = verb != "stop" and starts
         getattr(self.sim, verb)(*watchers, single=False)
 
+    @rule(
+        watcher=watchers,
+        verbs=st.lists(st.sampled_from(["start", "stop", "restart", "reload", "kill", "die"]), min_size=2, max_size=5),
+    )
+    def several_at_once(self, watcher: Watcher, verbs: list[str]) -> None:
+        with self.sim.at_once():
+            for verb in verbs:
+                getattr(self.sim, verb)(watcher)
+                if verb not in ("kill", "die"):
+                    self.wished[watcher.key] = verb != "stop"
+
     @rule(watcher=watchers, options=OPTIONS, replace=st.booleans())
     def change(self, watcher: Watcher, options: dict[str, object], replace: bool) -> None:
         self.sim.change(watcher, replace, updates=len(options), **options)

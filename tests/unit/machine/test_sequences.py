@@ -102,6 +102,15 @@ def test_pauses_of_two_sequences_do_not_disturb_each_other() -> None:
     assert begun(sim) == ["d"]
 
 
+def test_stop_of_all_during_a_pause_leaves_nothing_to_wake_up_for() -> None:
+    sim = Sim(warmup_delay=30.0)
+    watchers = sim.add("a"), sim.add("b")
+    sim.start(*watchers)
+    assert sim.next_at() == sim.now + 30.0
+    sim.stop(*watchers)
+    assert sim.next_at() == NEVER
+
+
 def test_start_of_many_passes_over_those_without_autostart() -> None:
     sim = Sim()
     manual, web = sim.add("manual", autostart=False), sim.add("web")
