@@ -108,11 +108,17 @@ def threads_named(*parts: str) -> list[str]:
     return [thread.name for thread in threading.enumerate() if any(part in thread.name for part in parts)]
 
 
+def new_file(directory: Path, **names: str) -> Path:
+    fd, path = tempfile.mkstemp(dir=directory, **names)
+    os.close(fd)
+    return Path(path)
+
+
 class Program:
     """A program in a session of its own, its output in a file. Left with `with` it is ended, with all below it."""
 
     def __init__(self, words: list[str], directory: Path, env: Mapping[str, str] | None = None) -> None:
-        self.output_path = Path(tempfile.mkstemp(dir=directory, suffix=".out")[1])
+        self.output_path = new_file(directory, suffix=".out")
         path = os.pathsep.join([str(ROOT), str(directory), *filter(None, [os.environ.get("PYTHONPATH")])])
         with open(self.output_path, "wb") as output:
             self.process = subprocess.Popen(
@@ -191,7 +197,7 @@ class Program:
 
 def host_program(script: str, directory: Path, *words: str, env: Mapping[str, str] | None = None) -> Program:
     """A Python program of somebody who uses the library; `script` is its text."""
-    path = Path(tempfile.mkstemp(dir=directory, prefix="host_", suffix=".py")[1])
+    path = new_file(directory, prefix="host_", suffix=".py")
     path.write_text(textwrap.dedent(script))
     return Program([sys.executable, str(path), *words], directory, env)
 
