@@ -17,6 +17,7 @@ from circus import __version__, config, logs
 from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
 from circus.posix.daemon import get_maxfd as get_maxfd
+from circus.posix.daemon import open_standard
 from circus.posix.pidfile import Pidfile
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Usage(Exception):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run circusd with the words of a command line (`sys.argv` if None); returns the exit code."""
+    open_standard()  # before any other file gets one of these numbers
     try:
         flags, path = parse(sys.argv[1:] if args is None else args)
     except Usage as exc:

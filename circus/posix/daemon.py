@@ -25,9 +25,19 @@ def daemonize() -> None:
     os.setsid()
     _leave_parent()
     closerange(0, get_maxfd())
-    os.open(os.devnull, os.O_RDWR)  # the lowest free number: 0
-    os.dup2(0, 1)
-    os.dup2(0, 2)
+    open_standard()
+
+
+def open_standard() -> None:
+    """Put /dev/null in the place of those of 0-2 that are closed.
+
+    The next files would get these numbers, and every child would take a socket or a log file for its own output.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
 
 
 def get_maxfd() -> int:

@@ -7,7 +7,8 @@ bytecodes, and before the function that reads the byte, which the interpreter's 
 set the flag.
 
 Signals ignored when we came (nohup, a shell's `&`) get a handler that does nothing: for us that is the same,
-but a handler ends at exec, while an ignored signal would stay ignored in every child (execve(2)).
+but a handler ends at exec, while an ignored signal would stay ignored in every child (execve(2)). Blocked ones, which
+are inherited in the same way, are let through: a daemon that cannot be told to end is no use to anybody.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Signals:
         self._remove_reader = remove_reader
         self._noted: deque[int] = deque()
         self._before: dict[int, Any] = {}
+        self._blocked_before: set[signal.Signals] = set()
         self._wakeup_before = -1
         self._pipe: tuple[int, int] | None = None
 
@@ -68,11 +70,14 @@ class Signals:
             self._before[signum] = signal.signal(signum, self._note)
         for signum in _ignored_now():
             self._before[signum] = signal.signal(signum, _do_nothing)
+        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        self._blocked_before = {signum for signum in HANDLED if signum in before}
 
     def close(self) -> None:
         """Put back what was found, then tell what was noted up to that moment. May be called twice."""
         if self._pipe is None:
             return
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._blocked_before)
         for signum, handler in self._before.items():
             if handler is not None:  # None: set outside Python, which Python cannot put back
                 signal.signal(signum, handler)

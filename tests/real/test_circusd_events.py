@@ -160,7 +160,7 @@ def test_every_process_is_spawned_once_and_reaped_once_whatever_happens_to_it(to
             except ProcessLookupError:
                 pass
         daemon.call(("stop", "restart", "reload", "incr", "kill", "decr")[number % 6], name="My Web")
-        daemon.call("start", name="My Web")
+        daemon.call("start", name="My Web", waiting=number % 3 == 0)
     daemon.call("stop", name="My Web", waiting=True)
     told.events.wait("my_web.stop")
     daemon.wait_for(lambda: daemon.call("status", name="My Web")["status"] == "stopped")

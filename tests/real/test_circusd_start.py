@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from circus.posix import processes
-from tests.real.proc import PROGRAMS, descriptors_of, text_of
+from tests.real.proc import PROGRAMS, descriptors_of, program, text_of
 from tests.real.support import ROOT, Daemon, Endpoints, Program, ipc_endpoints, is_gone, tcp_endpoints, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")
@@ -159,6 +159,47 @@ def test_pid_file_survives_kill_9_and_does_not_keep_the_next_one_from_starting(t
     assert (tmp_path / "pid").exists()
     with Daemon(tmp_path, config) as daemon:
         daemon.wait_for(lambda: text_of(tmp_path / "pid") == f"{daemon.pid}\n")
+
+
+# ---- odd beginnings --------------------------------------------------------------------------------------------
+
+# What it is started with belongs to whoever starts it: a shell's `&`, nohup, a launcher with signals blocked.
+MISTREATED = """
+import os, signal, sys
+for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
+    signal.signal(signum, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Mistreated(Daemon):
+    through = (sys.executable, "-c", MISTREATED)
+
+
+def test_daemon_started_with_signals_ignored_and_blocked_works_and_hands_none_of_it_on(tmp_path: Path) -> None:
+    with Mistreated(tmp_path, f"[watcher:a]\ncmd = {program('show.py', tmp_path / 'shown')}\n") as daemon:
+        daemon.wait_for((tmp_path / "shown").exists)
+        facts = json.loads((tmp_path / "shown").read_text())
+        assert facts["blocked"] == []
+        assert set(facts["ignored"]) <= {signal.SIGPIPE, signal.SIGXFSZ}  # by Python itself
+        [pid] = daemon.pids("a")
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_for(lambda: daemon.pids("a") not in ([], [pid]))
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+
+
+class Closed(Daemon):
+    through = ("/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+
+
+def test_daemon_started_without_standard_descriptors_gives_its_children_the_null_device(tmp_path: Path) -> None:
+    config = f"[watcher:a]\ncmd = {program('show.py', tmp_path / 'shown')}\nclose_child_stdin = False\n"
+    with Closed(tmp_path, f"logoutput = {tmp_path}/log\n" + config) as daemon:
+        daemon.wait_for((tmp_path / "shown").exists)
+        assert json.loads((tmp_path / "shown").read_text())["descriptors"] == dict.fromkeys("012", "/dev/null")
+        assert "a started" in text_of(tmp_path / "log")
 
 
 # ---- background ------------------------------------------------------------------------------------------------

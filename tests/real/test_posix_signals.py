@@ -123,6 +123,20 @@ def test_signals_ignored_by_our_starter_do_not_slow_down_spawning(ignored: signa
     assert in_child(daemon) == (False, True)
 
 
+def test_signal_that_was_blocked_when_we_came_arrives_and_is_blocked_again_afterwards() -> None:
+    def daemon() -> tuple[list[int], bool]:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.raise_signal(signal.SIGTERM)
+        loop, heard = FakeLoop(), list[int]()
+        signals = Signals(heard.append, loop.add_reader, loop.remove_reader)
+        signals.install()
+        wait_for(lambda: loop.turn(1) and heard)
+        signals.close()
+        return heard, signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    assert in_child(daemon) == ([signal.SIGTERM], True)
+
+
 def test_both_ways_to_look_at_our_dispositions_agree() -> None:
     def look() -> tuple[bool, bool]:
         return spawning._signals_are_default(), spawning._python_says_default()
