@@ -102,7 +102,7 @@ class Arbiter(Management):
         self.runtime = None
         self._session: Session | None = None
         self.doors: Doors | None = None
-        self._keeps_doors = False
+        self.is_daemon = False  # else somebody's program, which goes on when we end
         self._restarting = False
         self._populate(watchers)
 
@@ -180,7 +180,7 @@ class Arbiter(Management):
 
         Then `doors` are the open sockets, to be given to the next arbiter.
         """
-        self._keeps_doors = True
+        self.is_daemon = True
         return bool(self.start().result())
 
     def initialize(self) -> None:
@@ -221,7 +221,7 @@ class Arbiter(Management):
 
     def _leave(self) -> None:
         """Everything is down."""
-        if self._keeps_doors and self.machine.restarting:
+        if self.is_daemon and self.machine.restarting:
             self.ctrl.pause()  # from now on the next arbiter is asked
         if self._own_loop:
             self.loop.stop()
@@ -234,7 +234,7 @@ class Arbiter(Management):
             return
         session.hear_last_signals()
         self.runtime = None
-        session.close(keep_doors=self.machine.restarting and self._keeps_doors)
+        session.close(keep_doors=self.machine.restarting and self.is_daemon)
         # Read last: the latest wish wins, even one that comes when all is down.
         self._restarting = session.runtime.restart_wanted and self.machine.restarting
         if self._own_loop:

@@ -72,6 +72,7 @@ class Runtime:
         self._orphans = tree.Orphans()
         self._orphan_timer: Timer | None = None
         self.adopts = False  # orphaned descendants come to us, and dead ones are ours to reap
+        self._spared: frozenset[tuple[int, float]] = frozenset()
         self._perform: dict[type, Callable[[Any], None]] = {
             actions.Spawn: self._spawn,
             actions.Signal: self._signal,
@@ -188,10 +189,15 @@ class Runtime:
         if worker.key in self._parting and not any(other.key == worker.key for other in self._workers.values()):
             self._parting.pop(worker.key).close_streams(_nothing)
 
+    def spare_children(self) -> None:
+        """Those there are now belong to the program around us, which may wait for them one day."""
+        self._spared = frozenset((relic.pid, relic.birth) for relic in self._offspring.strangers())
+
     def _reap_orphans(self, strangers: list[Relic], now: float, attributed: Container[int] = ()) -> None:
         """Dead processes we adopted: at once if they were a worker's, later if a hook may be waiting for them."""
         if self.adopts and strangers:
-            self._orphans.reap(strangers, now, attributed)
+            ours = [relic for relic in strangers if (relic.pid, relic.birth) not in self._spared]
+            self._orphans.reap(ours, now, attributed)
             next_at = self._orphans.next_at
             if next_at is not None and (self._orphan_timer is None or self._orphan_timer.at <= now):
                 self._orphan_timer = self.loop.call_at(next_at, self.child_signalled)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.loop import Loop
+from circus.posix import limits, tree
 from circus.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Session:
         self._arbiter = arbiter
         self._asked = Asked(arbiter.endpoint, arbiter.pubsub_endpoint, arbiter.endpoint_owner)
         self._own_context = arbiter.context is None
+        self._resigns = False  # the program around us was no subreaper before
         self._publisher: Publisher | None = None
         self._signals: SysHandler | None = None
 
@@ -100,11 +102,12 @@ class Session:
         self._publisher.start()
 
     def _begin(self) -> None:
-        from circus.posix import limits, tree
-
         runtime = self.runtime
         if not self._is_guest():
             limits.raise_nofile()
+            if not self._arbiter.is_daemon:
+                runtime.spare_children()
+                self._resigns = not tree.is_subreaper()
             runtime.adopts = tree.become_subreaper()
             self._take_signals()
         runtime.check_delay = self._arbiter.check_delay
@@ -141,6 +144,8 @@ class Session:
             return
         if self._signals is not None:
             self._signals.stop()
+        if self._resigns:
+            tree.become_subreaper(False)
         self._close_sockets()
 
     def _close_sockets(self) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "become_subreaper",
     "descendants",
     "direct_children",
+    "is_subreaper",
     "kill_all",
     "kill_tree",
     "leftovers",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_PR_GET_CHILD_SUBREAPER = 37
 
 ZOMBIE_PATIENCE = 5.0
 """Seconds a dead stranger stays: it may be the child of a hook that is about to wait for it."""
@@ -41,8 +43,8 @@ _LISTINGS = 100
 """For programs that fork faster than we read: one listing and two looks take some 50 µs."""
 
 
-def become_subreaper() -> bool:
-    """Have orphaned descendants become our children. False where the system cannot do that."""
+def become_subreaper(wanted: bool = True) -> bool:
+    """Have orphaned descendants become our children, or no longer. False where the system cannot do that."""
     if sys.platform != "linux":
         return False
     if os.getpid() == 1:
@@ -50,9 +52,19 @@ def become_subreaper() -> bool:
     import ctypes  # 3 ms and 0.7 MiB, once per daemon: the standard library has no other way to prctl(2)
 
     try:
-        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0) == 0)
     except (OSError, AttributeError):
         return False
+
+
+def is_subreaper() -> bool:
+    if sys.platform != "linux":
+        return False
+    import ctypes  # as above
+
+    flag = ctypes.c_int(0)
+    ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(flag), 0, 0, 0)
+    return bool(flag.value)
 
 
 def direct_children(pid: int) -> list[int]:

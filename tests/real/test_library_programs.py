@@ -342,6 +342,31 @@ def test_program_that_exits_from_within_the_loop_leaves_no_worker(tmp_path):
         assert program.wait() == 3
 
 
+WITH_A_CHILD = """
+    import ctypes, subprocess, sys
+    from circus import get_arbiter
+
+    child = subprocess.Popen(["sh", "-c", "exit 7"])
+    workers = [{"name": "quick", "cmd": "true", "flapping.active": False}, {"name": "a", "cmd": "sleep 60"}]
+    arbiter = get_arbiter(workers, **dict(zip(("controller", "pubsub_endpoint"), sys.argv[1:])), multicast_endpoint="")
+
+    def hurry(up):
+        arbiter.runtime._orphans._patience = 0.1  # it is seconds, and a test shall not take so long
+        arbiter.loop.call_later(1, arbiter.stop)
+
+    arbiter.start(hurry)
+    flag = ctypes.c_int(-1)
+    ctypes.CDLL(None).prctl(37, ctypes.byref(flag), 0, 0, 0)  # PR_GET_CHILD_SUBREAPER
+    print("code", child.wait(), "subreaper", flag.value)
+"""
+
+
+def test_child_from_before_the_start_is_still_the_programs_after_the_end(tmp_path):
+    with host_program(WITH_A_CHILD, tmp_path, *ipc_endpoints(tmp_path)) as program:
+        assert program.wait() == 0
+        assert "code 7 subreaper 0" in program.output
+
+
 # ---- a web console -----------------------------------------------------------------------------------------------
 
 
