@@ -242,7 +242,15 @@ class Crew:
 
     def tend(self, now: float) -> int:
         """Start what is missing and end what is too much. Returns how many steps that took."""
-        return self._trim(now) + self._replace_old(now) + self._fill(now)
+        return self._forget_failures() + self._trim(now) + self._replace_old(now) + self._fill(now)
+
+    def _forget_failures(self) -> int:
+        """Fewer are wanted since, so that none is missing: what could not be executed no longer matters."""
+        if not self.failures or self.reloading or self.missing() > 0 or self._roster.underway:
+            return 0
+        self._clear_failures()
+        self._context.trouble = ""
+        return 1
 
     def _fill(self, now: float) -> int:
         planned = 0

@@ -275,6 +275,17 @@ def test_failure_to_replace_a_dead_process_is_forgotten_with_the_first_success()
     assert (web.crew.failures, web.reason(sim.now), sim.wids(web)) == (0, "", [1])
 
 
+def test_failure_is_forgotten_when_no_more_than_those_that_run_are_wanted() -> None:
+    sim = Sim()
+    sim.program("web", Program(), Program(), *[Program(fails="no descriptor left")] * 9)
+    web = sim.add("web", numprocesses=4)
+    sim.start(web)
+    assert (web.status, web.crew.failures) == ("starting", 1)
+    sim.change(web, numprocesses=2)
+    assert (web.status, web.reason(sim.now)) == ("active", "")
+    assert web.wake_at() is None
+
+
 # ---- wishes that meet ----------------------------------------------------------------------------------------------
 
 
