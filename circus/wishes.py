@@ -64,9 +64,11 @@ class Wishes:
     def restart(self, names: Sequence[str] | None, single: bool = False) -> Future[Any]:
         if names is None:
             return self.restart_arbiter(names)
-        keys = _keys(self._named(names))
+        return self._restart_watchers(self._named(names), single)
+
+    def _restart_watchers(self, watchers: list[Watcher], single: bool) -> Future[Any]:
         ticket, future = self._ticket()
-        self._machine.restart(time.monotonic(), ticket, keys, single)
+        self._machine.restart(time.monotonic(), ticket, _keys(watchers), single)
         return future
 
     def reload(
@@ -83,11 +85,6 @@ class Wishes:
                 watcher.prereload_fn(watcher)
         ticket, future = self._ticket()
         self._machine.reload(time.monotonic(), ticket, _keys(watchers), single, sequential)
-        return future
-
-    def _restart_watchers(self, watchers: list[Watcher], single: bool) -> Future[Any]:
-        ticket, future = self._ticket()
-        self._machine.restart(time.monotonic(), ticket, _keys(watchers), single)
         return future
 
     def incr(self, names: Sequence[str], nb: int = 1) -> Future[Any]:

@@ -13,7 +13,7 @@ import pytest
 import circus
 from circus import get_arbiter
 from circus.arbiter import Arbiter, ThreadedArbiter
-from circus.exc import AlreadyExist, MessageError
+from circus.exc import AlreadyExist, ConfigError, MessageError
 from circus.future import Future
 from circus.loop import Loop
 from circus.options import Option
@@ -215,6 +215,29 @@ def test_wish_that_nobody_knows_is_refused():
     for verb in ("dance", "_hurry", "carry_out_"):
         with pytest.raises(MessageError, match="unknown wish"):
             get_arbiter([]).ask(verb)
+
+
+def test_configuration_is_loaded_and_read_again_when_wanted(tmp_path):
+    path = tmp_path / "circus.ini"
+    head = "".join(ipc_endpoints(tmp_path).section)
+    path.write_text(head + "[watcher:a]\ncmd = sleep 60\n[watcher:b]\ncmd = sleep 60\n")
+    arbiter = ThreadedArbiter.load_from_config(str(path))
+    assert arbiter.config_file == str(path)
+    arbiter.start().result(20)
+    try:
+        kept = arbiter.get_watcher("a").get_active_pids()
+        path.write_text(head + "[watcher:a]\ncmd = sleep 60\n[watcher:c]\ncmd = sleep 60\n")
+        arbiter.reload_from_config().result(20)
+        assert arbiter.statuses() == {"a": "active", "c": "active"}
+        assert arbiter.get_watcher("a").get_active_pids() == kept
+        path.write_text("[watcher:a]\ncmd = sleep 60\nnumprocesses = many\n")
+        with pytest.raises(MessageError, match="many"):
+            arbiter.reload_from_config()
+        assert arbiter.statuses() == {"a": "active", "c": "active"}
+    finally:
+        arbiter.stop()
+    with pytest.raises(ConfigError, match="many"):
+        ThreadedArbiter.load_from_config(str(path))
 
 
 def test_loop_can_be_taken_away_and_is_made_anew(tmp_path):
@@ -485,6 +508,16 @@ def test_output_and_exit_code_of_a_process_of_ones_own():
     assert process.stderr.read() == b"err\n"
     assert (process.wait(20), process.poll(), process.returncode()) == (3, 3, 3)
     process.close_output_channels()
+
+
+def test_stop_of_a_stubborn_process_of_ones_own_ends_its_family_too():
+    script = "trap '' TERM; sleep 1001 & echo up; while :; do sleep 0.01; done"
+    process = Process("Stubborn", 1, script, shell=True, graceful_timeout=0.2)
+    assert process.stdout.readline() == b"up\n"
+    family = process.children()
+    process.stop()
+    assert process.returncode() == -signal.SIGKILL
+    assert all(map(is_gone, family))
 
 
 def test_dead_process_that_nobody_has_reaped_is_a_zombie_until_it_is_stopped():
