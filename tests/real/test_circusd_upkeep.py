@@ -225,6 +225,36 @@ def test_descriptors_above_1023_work_like_others(tmp_path: Path) -> None:
         assert len(descriptors_of(daemon.pid)) < 100
 
 
+class Narrow(Daemon):
+    through = ("/bin/sh", "-c", 'ulimit -n 80; exec "$@"', "sh")
+
+
+def test_daemon_out_of_descriptors_says_so_goes_on_and_recovers(tmp_path: Path) -> None:
+    config = f"""
+        [watcher:greedy]
+        cmd = sleep 1000
+        numprocesses = 100
+        max_retry = -1
+        stdout_stream.class = FileStream
+        stdout_stream.filename = {tmp_path}/out
+        stderr_stream.class = FileStream
+        stderr_stream.filename = {tmp_path}/err
+        [watcher:modest]
+        cmd = sleep 1000
+        """
+    with Narrow(tmp_path, config) as daemon:
+        daemon.wait_for_status("modest", "active")
+        reason = daemon.wait_for(lambda: daemon.call("status", name="greedy").get("reason_text"))
+        assert "circusd has used up its 80 descriptors" in reason
+        assert 0 < len(daemon.pids("greedy")) < 100
+        assert daemon.call("restart", name="modest", waiting=True)["status"] == "ok"
+        assert daemon.ctl("status", "modest").stdout == "active\n"
+        daemon.call("set", name="greedy", options={"numprocesses": 5})
+        daemon.wait_for(lambda: len(daemon.pids("greedy")) == 5)
+        daemon.wait_for_status("greedy", "active")
+        assert "reason_text" not in daemon.call("status", name="greedy")
+
+
 def test_adopted_dead_strangers_do_not_stay_zombies(tmp_path: Path) -> None:
     config = f"[watcher:a]\ncmd = {program('orphans.py', 100, tmp_path / 'done')}\n"
     with Daemon(tmp_path, config) as daemon:

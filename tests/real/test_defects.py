@@ -118,6 +118,7 @@ def test_start_of_an_active_watcher_that_misses_a_process_does_not_block(tmp_pat
         assert (info["kept"], len(info["started"])) == ([alive], 1)
 
 
+@pytest.mark.untraced
 def test_program_that_cannot_be_started_for_ever_does_not_spin(tmp_path: Path) -> None:
     config = f"[watcher:bad]\ncmd = {tmp_path}/missing\nmax_retry = -1\n" + SLEEPER
     with Daemon(tmp_path, config) as daemon:

@@ -78,6 +78,7 @@ def test_stop_of_a_program_in_its_pause_is_at_once_and_for_good(tmp_path: Path) 
         assert daemon.call("status", name="a")["status"] == "stopped"
 
 
+@pytest.mark.untraced
 def test_programs_that_cannot_be_started_leave_the_daemon_idle_and_the_others_up(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("no program\n")
     (tmp_path / "garbage").write_bytes(b"\x00\x01\x02\x03")
