@@ -222,8 +222,9 @@ class Arbiter:
             self._dirty[key] = None
         self._advance_sequences(now)
         while self._dirty or self._may_serve():
-            keys, self._dirty = list(self._dirty), {}
-            for key in keys:
+            while self._dirty:  # one by one: should one of them raise, the others are still to come
+                key = next(iter(self._dirty))
+                del self._dirty[key]
                 self._settle_watcher(key, now, 0)
             if self._may_serve():
                 self._serve_next(now)

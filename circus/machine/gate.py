@@ -31,11 +31,9 @@ class Gate:
     def is_answered(self) -> bool:
         return not self._ticket
 
-    def take(self) -> bool:
-        """What the hook said."""
-        ok = self._ok
-        self.drop()
-        return ok
+    @property
+    def said_yes(self) -> bool:
+        return self._ok
 
     def answer(self, ticket: int, ok: bool) -> bool:
         """True if it was this gate's hook that answered."""

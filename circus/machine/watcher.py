@@ -296,7 +296,7 @@ class Watcher:
         return True
 
     def _prepared(self, now: float) -> bool:
-        if not self._gate.take():
+        if not self._gate.said_yes:
             self._rest()
             self._context.trouble = "start aborted by its before_start hook"
             self._context.log("warning", f"{self.name} is not started: its before_start hook said no")
@@ -314,7 +314,7 @@ class Watcher:
         return True
 
     def _started(self, now: float) -> bool:
-        if not self._gate.take():
+        if not self._gate.said_yes:
             self._fail(now, "stopped by its after_start hook")
             return True
         self.phase = Phase.ACTIVE

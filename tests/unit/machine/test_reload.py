@@ -393,6 +393,18 @@ def test_reload_whose_new_processes_die_at_once_leaves_the_old_ones() -> None:
     assert "old processes stay" in sim.replies[ticket].error
 
 
+def test_reload_given_up_after_a_crash_ends_also_those_of_its_new_processes_that_live() -> None:
+    sim = Sim()
+    web = running(sim, warmup_delay=1.0, flapping_attempts=1)
+    sim.advance(60.0)
+    old = web.pids()
+    sim.program("web", Program(), Program(), Program(lives=0.0, code=4), Program())
+    sim.reload(web)
+    sim.rest()
+    assert (web.pids(), web.status) == (old, "active")
+    assert not web.crew.reloading
+
+
 def test_reload_whose_new_processes_die_at_once_without_any_retry_leaves_the_old_ones() -> None:
     sim = Sim()
     web = running(sim, warmup_delay=1.0, flapping_max_retry=0)

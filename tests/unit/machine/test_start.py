@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from circus.machine.arbiter import SPAWNS_PER_PASS
+import pytest
+
+from circus.machine.actions import Action, Spawn
+from circus.machine.arbiter import SPAWNS_PER_PASS, Arbiter
 from circus.machine.watcher import Phase
+from circus.spec import WatcherSpec
 from tests.sim import NEVER, Program, Sim
 
 
@@ -126,6 +130,23 @@ def test_singleton_with_numprocesses_zero_is_active_without_a_process() -> None:
     web = sim.add("web", numprocesses=0, singleton=True)
     sim.start(web)
     assert (web.status, sim.wids(web)) == ("active", [])
+
+
+def test_error_in_one_watcher_is_told_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    arbiter = Arbiter(lambda: 0.5)
+    watchers = [arbiter.add(WatcherSpec(name, {})) for name in ("a", "b", "c")]
+
+    def raises(now: float, allowance: int) -> list[Action]:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(watchers[1], "settle", raises)
+    arbiter.start(1.0, 7, [watcher.key for watcher in watchers])
+    told: list[Action] = []
+    with pytest.raises(ValueError, match="a defect"):
+        arbiter.settle(1.0)
+    while (at := arbiter.wake_at(1.0)) is not None and at <= 1.0:
+        told += arbiter.settle(1.0)
+    assert {action.key for action in told if isinstance(action, Spawn)} == {watchers[0].key, watchers[2].key}
 
 
 def test_spawns_are_rationed_so_that_requests_are_answered_in_between() -> None:
