@@ -56,7 +56,8 @@ class Hook:
         try:
             return Outcome(bool(self.function(*args, **kwargs)))
         except (Exception, SystemExit) as exc:  # user code may raise anything; the outcome and the log say what
-            logger.exception("Hook '%s' failed", self.name)
+            watcher = kwargs.get("watcher", args[0] if args else None)
+            logger.exception("Hook '%s' failed for watcher '%s'", self.name, getattr(watcher, "name", watcher))
             return Outcome(self.ignore_failure, str(exc) or type(exc).__name__, exc)
 
 

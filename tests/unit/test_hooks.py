@@ -105,6 +105,19 @@ def test_exception_without_words_and_an_exit_are_told_by_their_name(error, text)
     assert Hook("before_start", hook, False).call().error == text
 
 
+@pytest.mark.parametrize("by_keyword", [True, False])
+def test_log_names_the_watcher_whose_hook_failed(by_keyword, caplog):
+    class Web:
+        name = "web"
+
+    def hook(*args, **kwargs):
+        raise ValueError
+
+    hook = Hook("before_start", hook, False)
+    hook.call(watcher=Web()) if by_keyword else hook.call(Web())
+    assert "Hook 'before_start' failed for watcher 'web'" in caplog.text
+
+
 def test_hook_with_the_early_signature_is_called_by_keywords():
     outcome = Hook("before_start", no, False).call(watcher=1, arbiter=2, hook_name="before_start")
     assert (outcome.result, outcome.error) == (False, "")
