@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import tempfile
 import time
 
 # `validate` holds the lock for an instant, in whatever process; a daemon that starts just then must not give up.
@@ -45,7 +44,8 @@ class Pidfile:
 
     def create(self, pid: int) -> None:
         """Write it and hold it until `unlink` or the end of this process. RuntimeError if another one holds it."""
-        directory = os.path.dirname(self.fname or "")
+        shared = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 -- the name is random and the file made with O_EXCL
+        directory = os.path.dirname(self.fname) if self.fname else shared
         if directory and not os.path.isdir(directory):
             raise RuntimeError(f"{directory} doesn't exist. Can't create pidfile")
         pid = int(pid)
@@ -141,7 +141,8 @@ def _take(path: str) -> int | None:
 
 
 def _write_aside(directory: str, pid: int) -> tuple[str, int]:
-    fd, path = tempfile.mkstemp(prefix=".pid-", dir=directory or None)
+    path = os.path.join(directory, f".pid-{os.urandom(8).hex()}")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(fd, 0o644)

@@ -63,6 +63,28 @@ def test_file_holds_the_pid_and_a_newline_for_everybody_to_read(path: str) -> No
     assert not os.path.exists(path)
 
 
+def test_relative_path_is_written_in_its_own_directory(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/dev/null/no")  # elsewhere may be another file system: no rename from there
+    monkeypatch.chdir(tmp_path)
+    pidfile = Pidfile(os.path.basename(path))
+    pidfile.create(os.getpid())
+    assert Path(path).read_bytes() == b"%d\n" % os.getpid()
+    pidfile.unlink()
+    assert os.listdir(tmp_path) == []
+
+
+def test_without_a_path_a_temporary_file_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    pidfile = Pidfile(None)
+    pidfile.create(os.getpid())
+    assert pidfile.fname is not None
+    assert os.path.dirname(pidfile.fname) == str(tmp_path)
+    pidfile.unlink()
+    assert os.listdir(tmp_path) == []
+
+
 CONTENTS = {
     "empty": lambda: b"",
     "rubbish": lambda: b"\xff\x00not a pid",
