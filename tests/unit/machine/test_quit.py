@@ -107,7 +107,7 @@ def test_start_that_waits_for_its_turn_is_told_of_the_shutdown() -> None:
 def test_second_quit_kills_what_has_not_ended() -> None:
     sim = Sim()
     sim.program("web", STUBBORN)
-    web = sim.add("web", graceful_timeout=60.0)
+    web, _stopped = sim.add("web", graceful_timeout=60.0), sim.add("never started")
     sim.start(web)
     first = sim.quit()
     sim.told()

@@ -39,6 +39,18 @@ def test_equal_priority_begins_together() -> None:
     assert begun(sim) == ["a", "b"]
 
 
+def test_lower_priority_waits_for_the_slowest_of_the_higher() -> None:
+    sim = Sim()
+    sim.program("fast", Program(forks_in=1.0))
+    sim.program("slow", Program(forks_in=2.0))
+    sim.start(sim.add("fast", priority=1), sim.add("slow", priority=1), sim.add("last"))
+    assert begun(sim) == ["fast", "slow"]
+    sim.advance(1.5)
+    assert begun(sim) == []
+    sim.advance(0.5)
+    assert begun(sim) == ["last"]
+
+
 def test_lower_priority_waits_for_the_whole_warmup_of_the_higher() -> None:
     sim = Sim()
     first, second = sim.add("first", priority=1, numprocesses=3, warmup_delay=2.0), sim.add("second")
