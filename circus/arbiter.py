@@ -232,7 +232,7 @@ class Arbiter(Management):
         session, self._session = self._session, None
         if session is None:
             return
-        session.hear_last_signals()
+        session.hear_signals()
         self.runtime = None
         session.close(keep_doors=self.machine.restarting and self.is_daemon)
         # Read last: the latest wish wins, even one that comes when all is down.

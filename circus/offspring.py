@@ -9,7 +9,7 @@ each signal; later only its process group can be found again.
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 
 from circus.posix import tree
 from circus.posix.mark import next_mark
@@ -32,7 +32,7 @@ class Worker:
 class Adopted:
     """For the daemon. `own` are the pids of our workers."""
 
-    def __init__(self, own: Container[int]) -> None:
+    def __init__(self, own: Collection[int]) -> None:
         self._own = own
 
     def mark(self) -> int | None:

@@ -65,6 +65,8 @@ class Runtime:
         self._relics: dict[int, Worker] = {}  # by serial: reaped, but descendants may live on
         self._runners: dict[int, HookRunner] = {}
         self._exits: list[tuple[int, int | None]] = []
+        self._is_signalled = False
+        self.hear_signals: Callable[[], object] = _nothing  # have those delivered that came so far
         self._tickets: dict[int, Future[Mapping[str, Any]]] = {}
         self._last_ticket = 0
         self._closed = False
@@ -91,7 +93,7 @@ class Runtime:
 
     def turn(self, now: float) -> float | None:
         """Do what is due; the time of the next turn if nothing happens before. Called by the loop on every pass."""
-        self._tell_exits(now)
+        self._look_around(now)
         for action in self.machine.settle(now):
             self.perform(action)
         wake_at = now if self._exits else self.machine.wake_at(now)
@@ -159,17 +161,22 @@ class Runtime:
     def _child_exited(self, pid: int, exit_code: int | None) -> None:
         self._exits.append((pid, exit_code))
 
-    def _tell_exits(self, now: float) -> None:
-        """Any number of deaths costs one look at who was left behind."""
-        if not self._exits:
+    def _look_around(self, now: float) -> None:
+        """Any number of deaths, and of SIGCHLDs, costs one look at who was left behind."""
+        if self._exits:
+            self.hear_signals()  # each death came with a SIGCHLD, which asks for nothing more than this look
+        elif not self._is_signalled:
             return
-        exits, self._exits = self._exits, []
+        exits, self._exits, self._is_signalled = self._exits, [], False
         strangers = self._offspring.strangers()
         dead: set[int] = set()
         for pid, exit_code in exits:
             worker = self._workers.pop(pid, None)
             if worker is not None:
                 dead.update(self._tell_exit(worker, exit_code, strangers, now))
+        for worker in list(self._relics.values()):
+            if all(relic.is_zombie for relic in self._offspring.left_by(worker, strangers)):
+                self._tell_remains(worker, [])
         self._reap_orphans(strangers, now, dead)
 
     def _tell_exit(self, worker: Worker, exit_code: int | None, strangers: list[Relic], now: float) -> list[int]:
@@ -204,14 +211,9 @@ class Runtime:
 
     def child_signalled(self) -> None:
         """SIGCHLD: our own children tell by themselves where they can; an adopted one may be waiting."""
-        now = time.monotonic()
         if self.children.needs_polling:
             self.children.reap_all()
-        strangers = self._offspring.strangers()
-        for worker in list(self._relics.values()):
-            if all(relic.is_zombie for relic in self._offspring.left_by(worker, strangers)):
-                self._tell_remains(worker, [])
-        self._reap_orphans(strangers, now)
+        self._is_signalled = True
 
     def _inspect(self, action: actions.Inspect) -> None:
         worker = self._relics.get(action.serial)

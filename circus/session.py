@@ -110,6 +110,7 @@ class Session:
                 self._resigns = not tree.is_subreaper()
             runtime.adopts = tree.become_subreaper()
             self._take_signals()
+            runtime.hear_signals = self.hear_signals
         runtime.check_delay = self._arbiter.check_delay
         runtime.publisher = self._publisher
         runtime.umask = self._arbiter.umask
@@ -125,8 +126,8 @@ class Session:
         else:
             self._signals = SysHandler(self._arbiter.ctrl)
 
-    def hear_last_signals(self) -> None:
-        """A signal of the last moment counts like one before."""
+    def hear_signals(self) -> None:
+        """What came so far, without waiting for the loop: a signal of the last moment counts like one before."""
         if self._signals is not None:
             self._signals.flush()
 

@@ -39,9 +39,12 @@ class Roster:
         self._count(process, 1)
 
     def move(self, process: Process, state: State) -> None:
-        self._count(process, -1)
+        was_current = process.is_current
+        _add(self._states, process.state, -1)
         process.state = state
-        self._count(process, 1)
+        _add(self._states, state, 1)
+        if process.is_current != was_current:
+            _add(self._current, process.generation, -1 if was_current else 1)
 
     def regenerate(self, process: Process, generation: int) -> None:
         self._count(process, -1)

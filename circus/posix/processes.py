@@ -92,7 +92,7 @@ def _children_of(pid: int) -> list[int]:
 
 
 def _read_pids(path: str) -> list[int]:
-    return [int(word) for word in _read(path).split()]
+    return list(map(int, _read(path).split()))
 
 
 def _read(path: str) -> bytes:

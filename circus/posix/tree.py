@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 
 from circus.posix import mark as marks
 from circus.posix.processes import Relic, adopted, family, look, table
@@ -76,7 +76,7 @@ def descendants(pid: int) -> list[Relic]:
     return _below([pid])
 
 
-def strangers(own: Container[int]) -> list[Relic]:
+def strangers(own: Collection[int]) -> list[Relic]:
     """Our children that are not `own` (the watched pids): adopted ones, and those of hooks. Read once per pass.
 
     Who dies between the reading of the list and the look at it leaves children that are not on the list yet. So it
@@ -86,7 +86,7 @@ def strangers(own: Container[int]) -> list[Relic]:
         return [relic for relic in table() if relic.pid not in own and relic.pid != os.getpid()]
     found: dict[int, Relic | None] = {}
     for _ in range(_LISTINGS):
-        new = [pid for pid in adopted() if pid not in own and pid not in found]
+        new = sorted(set(adopted()).difference(own, found))
         if not new:
             break
         found.update((pid, look(pid)) for pid in new)
