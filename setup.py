@@ -21,6 +21,8 @@ setup(
     package_data={"circus": ["py.typed"]},
     install_requires=["pyzmq>=25", "psutil>=5.9"],
     extras_require={
+        "green": ["gevent"],
+        "redis": ["redis"],  # for the plugin RedisObserver
         "yaml": ["pyyaml"],  # --logger-config with a .yaml file
         "test": ["pytest>=8", "hypothesis>=6.100", "coverage[toml]>=7", "mypy>=1.10", "ruff>=0.6", "types-psutil"],
     },
@@ -28,6 +30,9 @@ setup(
         "console_scripts": [
             "circusd = circus.circusd:main",
             "circusctl = circus.circusctl:main",
+            "circus-plugin = circus.plugins:main",
+            "circus-top = circus.stats.client:main",
+            "circusd-stats = circus.stats:main",
         ]
     },
     classifiers=[

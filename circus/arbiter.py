@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,8 +19,10 @@ from circus.future import Future, failed, finished
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Machine
 from circus.management import Management
+from circus.names import DEFAULT_ENDPOINT_STATS
+from circus.own_programs import Daemon, flapping_defaults, own_programs, plugin_dict
 from circus.session import Doors, Session
-from circus.spec import CircusSpec, ConfigSpec
+from circus.spec import CircusSpec, ConfigSpec, WatcherSpec
 from circus.watcher import Watcher
 from circus.wishes import Wishes
 
@@ -66,15 +69,15 @@ class Arbiter(Management):
     ) -> None:
         if isinstance(statsd, str):  # early versions had the endpoint in this place, and the plugins after it
             stats_endpoint, plugins, statsd = statsd, plugins or _list(stats_endpoint), True
-        _refuse_what_is_missing(plugins, sockets, httpd)
-        if statsd:
-            logger.warning("statistics are not available in this version: circusd-stats is not started")
+        _refuse_what_is_missing(sockets, httpd)
         self.endpoint = endpoint
         self.pubsub_endpoint = pubsub_endpoint
         self.check_delay = check_delay
         self.prereload_fn = prereload_fn
         self.context = context
         self.statsd = statsd
+        self.statsd_close_outputs = statsd_close_outputs
+        self.plugins = list(plugins or ())
         self.stats_endpoint = stats_endpoint
         self.multicast_endpoint = multicast_endpoint
         self.warmup_delay = warmup_delay
@@ -104,7 +107,31 @@ class Arbiter(Management):
         self.doors: Doors | None = None
         self.is_daemon = False  # else somebody's program, which goes on when we end
         self._restarting = False
-        self._populate(watchers)
+        own = filter(None, map(_build, self.own_programs(self.plugins)))
+        self._populate([*own, *_with_defaults(watchers, flapping_defaults(self.plugins))])
+
+    def own_programs(self, plugins: Iterable[Mapping[str, Any]]) -> list[WatcherSpec]:
+        """Watchers of circusd-stats, if it is wanted, and of these plugins."""
+        daemon = Daemon(
+            self.endpoint,
+            self.pubsub_endpoint,
+            self.stats_endpoint or DEFAULT_ENDPOINT_STATS,
+            self.check_delay,
+            self.ssh_server,
+            self.loglevel,
+            self.debug,
+            bool(self.statsd),
+            self.statsd_close_outputs,
+        )
+        return own_programs(daemon, plugins)
+
+    def _tell_own_programs(self) -> None:
+        """What they must know is certain only when the sockets are open: a port may be left to the system."""
+        for spec in self.own_programs(self.plugins):
+            watcher = self._names.get(spec.name.lower())
+            if watcher is not None and watcher.machine is not None and watcher.spec.args != spec.args:
+                watcher.take_spec(spec)
+                watcher.machine.change(time.monotonic(), spec, replace=False)
 
     def _populate(self, watchers: Iterable[Watcher]) -> None:
         """Begin with a machine that knows of nothing but these watchers."""
@@ -124,6 +151,7 @@ class Arbiter(Management):
         for only_for_circusd in ("include", "include_dir", "stream_backend"):
             known.pop(only_for_circusd)
         known["proc_name"] = known["proc_name"] or "circusd"
+        known["plugins"] = [plugin_dict(plugin) for plugin in spec.plugins]
         arbiter = cls(watchers, known.pop("endpoint"), known.pop("pubsub_endpoint"), **known)
         arbiter.config_file = config_file
         arbiter.circus_spec = options
@@ -196,6 +224,7 @@ class Arbiter(Management):
         session = Session(self, self.loop, self._leave)
         session.open()
         self._session, self.runtime = session, session.runtime
+        self._tell_own_programs()
 
     def _open(self, cb: Callable[[Future[Any]], object] | None) -> Future[Any]:
         if self.running:
@@ -321,7 +350,15 @@ def _list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else None
 
 
-def _refuse_what_is_missing(plugins: Any, sockets: Any, httpd: Any) -> None:
-    for what, wanted in (("plugins", plugins), ("managed sockets", sockets), ("the web console", httpd)):
+def _refuse_what_is_missing(sockets: Any, httpd: Any) -> None:
+    for what, wanted in (("managed sockets", sockets), ("the web console", httpd)):
         if wanted:
             raise NotImplementedError(f"{what} are not available in this version; leave them out")
+
+
+def _with_defaults(watchers: Iterable[Watcher], defaults: Mapping[str, Any]) -> list[Watcher]:
+    """The same watchers, with these values where they say nothing themselves."""
+    found = list(watchers)
+    for watcher in found if defaults else ():
+        watcher.take_spec(watcher.spec.replace(**{**defaults, **watcher.spec.values}))
+    return found

@@ -20,10 +20,9 @@ from circus.config_ini import Document, Entry
 from circus.config_ini import Problem as Problem
 from circus.exc import ConfigError
 from circus.options import ARGS, HOOK, OPTIONAL_TEXT, STREAM_VALUE, TEXT, USER, Family, Option, Spec
+from circus.own_programs import FLAPPING
 from circus.settings import contradiction
 from circus.spec import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, WatcherSpec
-
-FLAPPING_PLUGIN = "circus.plugins.flapping.Flapping"
 
 # Kinds whose text may use the variables of the watcher's own environment; numbers and switches see only those of
 # circusd and `[env]`, as they always did.
@@ -130,7 +129,7 @@ def _sockets(source: Source) -> Iterator[SocketSpec]:
 def _plugins(source: Source, flapping: dict[str, Any]) -> Iterator[PluginSpec]:
     for section, name in _named(source, "plugin:"):
         spec = _plain_section(source, section, PluginSpec, name)
-        if spec.use == FLAPPING_PLUGIN:
+        if spec.use == FLAPPING:
             flapping.update(_flapping_defaults(source, section))
             continue  # built in: the section only sets the defaults of all watchers
         if not spec.use:

@@ -35,10 +35,6 @@ def unavailable(config: ConfigSpec) -> list[Problem]:
 
     for socket in config.sockets:
         miss(f"socket:{socket.name}", "", "managed sockets are", "remove the section")
-    for plugin in config.plugins:
-        miss(f"plugin:{plugin.name}", "", "plugins are", "remove the section")
-    if config.circus.statsd:
-        miss("circus", "statsd", "the statistics stream is", "remove statsd and stats_endpoint")
     if config.circus.httpd:
         miss("circus", "httpd", "the web console is", "remove httpd")
     for watcher in config.watchers:

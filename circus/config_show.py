@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from circus import convert
-from circus.config import FLAPPING_PLUGIN, Source, examine
+from circus.config import Source, examine
 from circus.config_files import Glob, ReadFile, find_files, read_text
 from circus.config_ini import Entry
 from circus.options import HOOK, OCTAL, SIGNAL, Family, Option, Spec
+from circus.own_programs import FLAPPING
 
 Line = tuple[str, str, str]  # name, value, origin
 
@@ -84,7 +85,7 @@ def _origin(source: Source, section: str, option: Option[Any], spec: Spec) -> st
         return "default"
     for plugin in source.document.sections:
         entry = source.document.entries(plugin).get(option.name.removeprefix("flapping."))
-        if entry and source.document.get(plugin, "use") == FLAPPING_PLUGIN:
+        if entry and source.document.get(plugin, "use") == FLAPPING:
             return f"[{plugin}] {_place(entry)}"
     return "follows from stats_endpoint"
 

@@ -92,7 +92,8 @@ class Management:
         """Watchers in trouble, and what it is."""
         now = time.monotonic()
         told = self.within(lambda: {machine.name: machine.reason(now) for machine in self.machine.in_order()})
-        return {name: reason for name, reason in told.items() if reason}
+        complaints = {watcher.name: getattr(watcher.stderr_stream, "complaint", "") for watcher in self.watchers}
+        return {name: ": ".join(filter(None, (text, complaints.get(name)))) for name, text in told.items() if text}
 
     def numprocesses(self) -> int:
         return sum(len(watcher) for watcher in self.watchers)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from circus.exc import MessageError
 from circus.future import Future, gather
 from circus.machine.changes import Change, Kind, needs_restart, plan
+from circus.own_programs import plugin_dict
 from circus.spec import ConfigSpec, WatcherSpec
 from circus.watcher import Watcher
 
@@ -46,8 +48,11 @@ class _Reconfiguration:
         self._built: dict[str, Watcher] = {}
 
     def carry_out(self, config: ConfigSpec) -> Future[Any]:
-        steps = plan([watcher.spec for watcher in self._arbiter.watchers], config.watchers)
+        plugins: list[Mapping[str, Any]] = [plugin_dict(plugin) for plugin in config.plugins]
+        wanted = [*self._arbiter.own_programs(plugins), *config.watchers]
+        steps = plan([watcher.spec for watcher in self._arbiter.watchers], wanted)
         self._build(steps)
+        self._arbiter.plugins = plugins
         self._arbiter.circus_spec = config.circus
         self._arbiter.check_delay = config.circus.check_delay
         self._arbiter.machine.warmup_delay = config.circus.warmup_delay

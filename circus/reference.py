@@ -62,8 +62,8 @@ option. A name that is not known stays as it is.
 
 ## What this version cannot do
 
-Managed sockets (`[socket:NAME]`, `on_demand`, `stdin_socket`), plugins other than the built-in flapping detection,
-`statsd` and `httpd` are read and checked, but circusd says that they are missing and does not start.
+Managed sockets (`[socket:NAME]`, `on_demand`, `stdin_socket`) and `httpd` are read and checked, but circusd says that
+they are missing and does not start.
 """
 
 _CHANGE = {

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.layers import LAYERS, layer_of
 
-# In order. A name that is given in full counts before a pattern.
-LAYERS = {
-    "words": "exc names convert template future",
-    "data": "options spec settings environment config config_* messages",
-    "decisions": "machine machine.*",
-    "effects": "loop logs posix posix.* sockets stream stream.* server client consumer",
-    "commands": "commands commands.*",
-    "shell": "hooks launching runtime controller wishes arbiter watcher process library management session"
-    " reconfigure finding offspring sampling signalling sighandler util pidfile fixed_threading green green.*",
-    # What circusctl needs besides the commands lives beside them.
-    "programs": "circusd circusctl completion reference commands.console commands.shell commands.listening"
-    " commands.diagnose commands.peers plugins plugins.* stats stats.* web web.*",
-}
+ROOT = Path(__file__).resolve().parent.parent
 
 MACHINE_NEVER = {
     *("os", "signal", "socket", "select", "selectors", "subprocess", "threading", "time", "datetime", "random"),
@@ -61,17 +47,6 @@ def imported(node: ast.AST, lazy: bool) -> Iterator[str]:
 TREES = {name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in SOURCES.items()}
 AT_IMPORT = {name: sorted(set(imported(tree, lazy=False))) for name, tree in TREES.items()}
 EVER = {name: sorted(set(imported(tree, lazy=True))) for name, tree in TREES.items()}
-
-
-@functools.cache
-def layer_of(module: str) -> str:
-    """LookupError if the table does not know the module."""
-    name = module.removeprefix("circus.")
-    patterns = [(layer, pattern) for layer, words in LAYERS.items() for pattern in words.split()]
-    for layer, pattern in sorted(patterns, key=lambda item: "*" in item[1]):
-        if fnmatchcase(name, pattern):
-            return layer
-    raise LookupError(f"{module} has no layer: put it into the table of this file and of docs/design.md")
 
 
 # The package itself is above all others: it hands out its library names on first use.
