@@ -47,6 +47,8 @@ class CircusClient:
     milliseconds and may be changed. `ssh_server` is `user@host:port`, and needs pyzmq's `zmq.ssh`.
     """
 
+    _zmq: Any = zmq  # `circus.green` has another one
+
     def __init__(
         self,
         context: zmq.Context[Any] | None = None,
@@ -55,7 +57,7 @@ class CircusClient:
         ssh_server: str | None = None,
         ssh_keyfile: str | None = None,
     ) -> None:
-        self.context: zmq.Context[Any] = context or zmq.Context.instance()
+        self.context: zmq.Context[Any] = context or self._zmq.Context.instance()
         self.endpoint = endpoint
         self.timeout = timeout * 1000
         self.socket: zmq.Socket[bytes] = _dealer(self.context)
@@ -64,7 +66,7 @@ class CircusClient:
         except BaseException:
             self.socket.close()
             raise
-        self.poller = zmq.Poller()
+        self.poller: zmq.Poller = self._zmq.Poller()
         self.poller.register(self.socket, zmq.POLLIN)
         self._address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)  # the near end of a tunnel, if there is one
         self._waiting: set[str] = set()  # ids of calls whose reply somebody may still want

@@ -25,6 +25,10 @@ class CircusConsumer:
     it may take until an iteration notices a `stop()` from another thread.
     """
 
+    # `circus.green` has others.
+    _zmq: Any = zmq
+    _me = staticmethod(threading.get_ident)
+
     def __init__(
         self,
         topics: str | bytes | Iterable[str | bytes],
@@ -35,7 +39,7 @@ class CircusConsumer:
     ) -> None:
         self.topics = [topics] if isinstance(topics, (str, bytes)) else list(topics)
         self.keep_context = context is not None
-        self.context: zmq.Context[Any] = context or zmq.Context()
+        self.context: zmq.Context[Any] = context or self._zmq.Context()
         self.endpoint = endpoint
         self.timeout = timeout
         self._stopped = False
@@ -53,7 +57,7 @@ class CircusConsumer:
 
     def iter_messages(self) -> Iterator[tuple[bytes, bytes]]:
         """Events as they come, until `stop()`."""
-        self._reader = threading.get_ident()
+        self._reader = self._me()
         try:
             while not self._stopped:
                 if self.pubsub_socket.poll(int(self.timeout * 1000)):
@@ -73,7 +77,7 @@ class CircusConsumer:
     def stop(self) -> None:
         """End the iteration. From another thread it ends within `timeout`, since a socket serves one thread only."""
         self._stopped = True
-        if self._reader in (None, threading.get_ident()):
+        if self._reader in (None, self._me()):
             self._close()
 
     def _close(self) -> None:

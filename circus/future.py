@@ -13,6 +13,9 @@ from typing import Any, Generic, TypeVar
 
 logger = logging.getLogger("circus")
 
+# What to sleep on if not a `threading.Event`: `circus.green` lets other greenlets of the thread run meanwhile.
+new_event: Callable[[], Any] | None = None
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -27,7 +30,7 @@ class Future(Generic[T]):
     def __init__(self, guard: Callable[[], object] | None = None) -> None:
         self._guard = guard
         self._lock = threading.Lock()
-        self._event: threading.Event | None = None
+        self._sleepers: list[Any] = []
         self._done = False
         self._value: Any = None
         self._error: BaseException | None = None
@@ -53,8 +56,8 @@ class Future(Generic[T]):
                 return
             self._value, self._error, self._done = value, error, True
             callbacks, self._callbacks = self._callbacks, []
-            if self._event is not None:
-                self._event.set()
+            for event in self._sleepers:
+                event.set()
         for callback in callbacks:  # outside the lock: a callback may look at this future
             try:
                 callback(self)
@@ -104,9 +107,14 @@ class Future(Generic[T]):
         with self._lock:
             if self._done:
                 return
-            self._event = self._event or threading.Event()
-        if not self._event.wait(timeout):
-            raise TimeoutError(f"no result after {timeout} s")
+            event = (new_event or threading.Event)()  # each its own: a thread and a greenlet sleep in different ways
+            self._sleepers.append(event)
+        try:
+            if not event.wait(timeout):
+                raise TimeoutError(f"no result after {timeout} s")
+        finally:
+            with self._lock:
+                self._sleepers.remove(event)
 
     def __await__(self) -> Generator[Any, None, T]:
         """For asyncio programs that embed an arbiter."""

@@ -59,7 +59,7 @@ class Loop:
     """Owned by the thread that runs it; others may call what stands under "from any thread"."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._selector = self._new_selector()
         self._posted: deque[Callable[[], object]] = deque()
         self._calls: deque[Callable[[], object]] = deque()
         self._turns: tuple[Turn, ...] = ()
@@ -72,6 +72,16 @@ class Loop:
         self._stopping = False
         self._closed = False
         self._thread_id: int | None = None
+
+    # ---- what `circus.green` does in another way -----------------------------------------------------------------
+
+    def _new_selector(self) -> selectors.BaseSelector:
+        return selectors.DefaultSelector()
+
+    @staticmethod
+    def _me() -> int:
+        """Who is calling: what differs between two of these must not touch the loop's things at the same time."""
+        return threading.get_ident()
 
     # ---- from any thread ---------------------------------------------------------------------------------------
 
@@ -114,10 +124,10 @@ class Loop:
 
     @property
     def is_own_thread(self) -> bool:
-        return self._thread_id == threading.get_ident()
+        return self._thread_id == self._me()
 
     def _runs_elsewhere(self) -> bool:
-        return self._thread_id not in (None, threading.get_ident())
+        return self._thread_id not in (None, self._me())
 
     # ---- from the loop's thread --------------------------------------------------------------------------------
 
@@ -150,7 +160,7 @@ class Loop:
         """Run until `stop`. A callable that raises is logged with its traceback and the loop goes on."""
         if self.is_running:
             raise RuntimeError("the loop runs already")
-        self._thread_id = threading.get_ident()
+        self._thread_id = self._me()
         _running[self._thread_id] = self
         try:
             while not self._stopping:
@@ -230,7 +240,7 @@ class Loop:
     @staticmethod
     def current() -> Loop:
         """The loop that runs in the calling thread. RuntimeError if none does."""
-        loop = _running.get(threading.get_ident())
+        loop = next((loop for loop in list(_running.values()) if loop.is_own_thread), None)
         if loop is None:
             raise RuntimeError("no loop runs in this thread")
         return loop

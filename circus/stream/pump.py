@@ -15,6 +15,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from circus.stream.base import Stream
 from circus.stream.mailbox import Mailbox
@@ -56,7 +57,7 @@ class Pump:
         self._on_drained = on_drained
         self._sinks = {kind: Sink(name, kind, streams.get(kind), log) for kind in {"stdout", "stderr", *streams}}
         self._mailbox = Mailbox()
-        self._thread: threading.Thread | None = None
+        self._thread: Any = None
         self._start_lock = threading.Lock()
         # pump thread only
         self._selector: selectors.BaseSelector
@@ -128,7 +129,19 @@ class Pump:
         if drained is not None:
             self._post(lambda: drained(pid))
 
-    def _start_thread(self) -> threading.Thread:
+    def _new_selector(self) -> None:
+        selector = self._make_selector()
+        try:
+            selector.register(self._mailbox.open(), selectors.EVENT_READ)
+        except BaseException:
+            selector.close()
+            raise
+        self._selector = selector
+
+    # ---- what `circus.green` does in another way -----------------------------------------------------------------
+
+    def _start_thread(self) -> Any:
+        """Have `_run` run; returns what has `join(timeout)` and `is_alive()`."""
         thread = threading.Thread(target=self._run, name=f"circus-pump-{self.name}", daemon=True)
         with _starting:
             usual = threading.stack_size(_STACK)
@@ -138,14 +151,11 @@ class Pump:
                 threading.stack_size(usual)
         return thread
 
-    def _new_selector(self) -> None:
-        selector = selectors.DefaultSelector()
-        try:
-            selector.register(self._mailbox.open(), selectors.EVENT_READ)
-        except BaseException:
-            selector.close()
-            raise
-        self._selector = selector
+    def _make_selector(self) -> selectors.BaseSelector:
+        return selectors.DefaultSelector()
+
+    def _pause(self) -> None:
+        time.sleep(_REPAIR_DELAY)
 
     # ---- pump thread only: the loop ------------------------------------------------------------------------------
 
@@ -184,7 +194,7 @@ class Pump:
         if now >= self._log_at:
             self._log_at = now + _LOG_DELAY
             self._log.exception("the pump of watcher %r stumbled and goes on", self.name)
-        time.sleep(_REPAIR_DELAY)  # whatever it is, it must not become a busy loop
+        self._pause()  # whatever it is, it must not become a busy loop
 
     def _repair(self) -> None:
         """Begin again with a new selector and a new wake descriptor, keeping the pipes that are still ours."""
