@@ -170,6 +170,13 @@ class Arbiter(Management):
         arbiter.loop = loop
         return arbiter
 
+    @property
+    def _cfg(self) -> dict[str, Any] | None:
+        """Kept for programs that look: the configuration file as dictionaries, as it is now."""
+        from circus.config_compat import get_config
+
+        return get_config(self.config_file) if self.config_file else None
+
     # ---- its loop ----------------------------------------------------------------------------------------------
 
     @property

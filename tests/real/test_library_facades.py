@@ -70,7 +70,6 @@ def test_watcher_without_a_command_is_refused():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"plugins": [{"use": "some.Plugin"}]}, "plugins are not available"),
         ({"sockets": [object()]}, "managed sockets are not available"),
         ({"httpd": True}, "the web console are not available"),
     ],
@@ -81,9 +80,10 @@ def test_what_is_not_there_yet_is_refused_by_name(options, words):
 
 
 @pytest.mark.parametrize("options", [{"statsd": True}, {"stats_endpoint": "tcp://127.0.0.1:5999"}])
-def test_statistics_that_are_not_there_yet_are_a_warning(options, caplog):
-    get_arbiter([], **options)
-    assert "circusd-stats is not started" in caplog.text
+def test_statistics_are_a_watcher_of_their_own(options):
+    [watcher] = get_arbiter([], **options).watchers
+    assert watcher.name == "circusd-stats"
+    assert watcher.args[-2:] == ["--statspoint", options.get("stats_endpoint", "tcp://127.0.0.1:5557")]
 
 
 def test_background_chooses_the_arbiter_with_a_thread():
@@ -124,10 +124,32 @@ def test_arguments_may_be_given_by_position():
     loop.close()
 
 
-def test_text_in_the_place_of_statsd_is_a_stats_endpoint(caplog):
+def test_text_in_the_place_of_statsd_is_a_stats_endpoint():
     arbiter = Arbiter([], "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", 3.0, None, None, None, "tcp://127.0.0.1:4")
     assert arbiter.stats_endpoint == "tcp://127.0.0.1:4"
-    assert "circusd-stats is not started" in caplog.text
+    assert [watcher.name for watcher in arbiter.watchers] == ["circusd-stats"]
+
+
+def test_plugins_in_the_place_after_it_are_plugins():
+    where = ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", 3.0, None, None, None, "tcp://127.0.0.1:4")
+    arbiter = Arbiter([], *where, [{"use": "a.B"}])
+    assert [watcher.name for watcher in arbiter.watchers] == ["circusd-stats", "plugin:a-B"]
+
+
+def test_flapping_plugin_sets_the_defaults_of_watchers_that_say_nothing():
+    flapping = {"use": "circus.plugins.flapping.Flapping", "attempts": "5", "window": 9}
+    watchers = [{"name": "a", "cmd": "true"}, {"name": "b", "cmd": "true", "flapping.attempts": 3}]
+    a, b = get_arbiter(watchers, plugins=[flapping]).watchers
+    assert (a.spec.flapping_attempts, a.spec.flapping_window) == (5, 9)
+    assert (b.spec.flapping_attempts, b.spec.flapping_window) == (3, 9)
+
+
+def test_arbiter_of_a_file_keeps_its_dictionaries(tmp_path):
+    path = tmp_path / "c.ini"
+    path.write_text("[circus]\nmulticast_endpoint =\n[watcher:a]\ncmd = true\n")
+    arbiter = Arbiter.load_from_config(str(path))
+    assert [watcher["name"] for watcher in arbiter._cfg["watchers"]] == ["a"]
+    assert get_arbiter([])._cfg is None
 
 
 def test_settings_are_kept_as_attributes():

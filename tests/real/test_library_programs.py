@@ -136,7 +136,7 @@ def daemonized(request, tmp_path):
 
 def test_daemonized_program_answers_its_client_until_it_is_told_to_quit(daemonized):
     wait_for(lambda: daemonized.call("status", name="workers")["status"] == "active")
-    assert daemonized.call("status")["statuses"] == {"workers": "active"}
+    assert daemonized.call("status")["statuses"] == {"circusd-stats": "active", "workers": "active"}
     assert daemonized.call("numprocesses", name="workers")["numprocesses"] == 2
 
     figures = daemonized.call("stats", name="workers")["info"]
