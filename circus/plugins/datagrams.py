@@ -81,7 +81,7 @@ class DatagramSender:
             family, address = _address_of(self._host, self._port)
             if address != self._address:
                 self._connect(family, address)
-        except (OSError, UnicodeError) as exc:  # UnicodeError: no host can have such a name
+        except (OSError, ValueError) as exc:  # ValueError: no host can have such a name
             self._complain(str(exc))
             self._look_up_at = time.monotonic() + RETRY_DELAY
         else:
