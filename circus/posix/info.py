@@ -1,5 +1,6 @@
-"""What a process uses, in the words of `stats`. The only module that imports psutil, and only when asked:
-the import takes 18 ms and 2.5 MiB.
+"""What a process uses, in the words of `stats`. Linux tells it in `circus.posix.figures`; elsewhere psutil does.
+
+The only module that imports psutil, and only when asked: the import takes 18 ms and 2.5 MiB.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from circus.convert import bytes2human, human2bytes
+from circus.posix import figures
+from circus.posix.figures import NOT_AVAILABLE, ZOMBIE, Gauge, minutes
 from circus.posix.processes import family
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["InfoCache", "bytes2human", "get_info", "human2bytes", "no_such_process", "process_list"]
-
-NOT_AVAILABLE = "N/A"
-ZOMBIE = "Zombie"
+__all__ = ["InfoCache", "bytes2human", "get_info", "human2bytes", "minutes", "no_such_process", "process_list"]
 
 _FEW = 64
 
@@ -27,54 +27,42 @@ class InfoCache:
     """Keeps what is needed to tell CPU use since the last call about the same process. One per thread."""
 
     def __init__(self) -> None:
-        self._processes: dict[int, psutil.Process] = {}
+        self._processes: dict[int, Gauge | _Portable] = {}
         self._purge_at = _FEW
 
-    def info(self, pid: int, with_childs: bool = False) -> dict[str, Any] | None:
+    def info(self, pid: int, with_childs: bool = False, interval: float = 0) -> dict[str, Any] | None:
         """As `get_info`; None if there is no such process (any more)."""
-        import psutil
-
         try:
-            return self.describe(self.process(pid), with_childs=with_childs)
-        except psutil.NoSuchProcess:
+            info = self._figures(pid)
+            if interval > 0:
+                time.sleep(interval)
+                info = self._figures(pid)
+        except ProcessLookupError:
             self.forget(pid)
             return None
+        if with_childs:
+            found = map(self.info, family()(pid))  # psutil would read the parent of every process there is
+            info["children"] = [child for child in found if child is not None]
+        return info
 
     def forget(self, pid: int) -> None:
         self._processes.pop(pid, None)
 
-    def process(self, pid: int) -> psutil.Process:
-        """psutil.NoSuchProcess if there is none. A pid that changed hands is a new process."""
-        import psutil
-
+    def _figures(self, pid: int) -> dict[str, Any]:
         known = self._processes.get(pid)
-        if known is None or not known.is_running():
+        if known is None:
             self._purge()
-            known = self._processes[pid] = psutil.Process(pid)
-        return known
-
-    def describe(self, process: psutil.Process, interval: float = 0, with_childs: bool = False) -> dict[str, Any]:
-        with process.oneshot():
-            info = _describe(process, interval)
-        if with_childs:
-            info["children"] = self._children(process, interval)
-        return info
-
-    def _children(self, process: psutil.Process, interval: float) -> list[dict[str, Any]]:
-        import psutil
-
-        infos = []
-        for pid in family()(process.pid):  # psutil would read the parent of every process there is
-            try:
-                infos.append(self.describe(self.process(pid), interval))
-            except psutil.NoSuchProcess:
-                self.forget(pid)
-        return infos
+            known = self._processes[pid] = Gauge(pid) if figures.is_possible() else _Portable(pid)
+        try:
+            return known.figures()
+        except PermissionError:  # psutil knows other ways, and what is still denied
+            known = self._processes[pid] = _Portable(pid)
+            return known.figures()
 
     def _purge(self) -> None:
         """Drop the dead each time the number has doubled: children of workers come and go, nobody forgets them."""
         if len(self._processes) >= self._purge_at:
-            self._processes = {pid: known for pid, known in self._processes.items() if known.is_running()}
+            self._processes = {pid: known for pid, known in self._processes.items() if _exists(pid)}
             self._purge_at = max(_FEW, 2 * len(self._processes))
 
 
@@ -90,9 +78,15 @@ def get_info(
     read them: `mem_info1` resident, `mem_info2` virtual size, `ctime` minutes:seconds of CPU time. What may not
     be read is "N/A". `children` are the direct ones, if wanted.
     """
-    if process is None or isinstance(process, int):
-        process = _cache.process(os.getpid() if process is None else process)
-    return _cache.describe(process, interval, with_childs)
+    if process is None:
+        process = os.getpid()
+    pid = process if isinstance(process, int) else process.pid
+    if not isinstance(process, int) and not process.is_running():
+        raise no_such_process(pid)  # another one may have that pid now
+    info = _cache.info(pid, with_childs, interval)
+    if info is None:
+        raise no_such_process(pid)
+    return info
 
 
 def process_list() -> list[tuple[int, int, str, str, float]]:
@@ -118,7 +112,38 @@ def no_such_process(pid: int) -> Exception:
     return error
 
 
-def _describe(process: psutil.Process, interval: float) -> dict[str, Any]:
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class _Portable:
+    """As `Gauge`, by psutil."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._process: psutil.Process | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """ProcessLookupError if it is gone. A pid that changed hands is a new process."""
+        import psutil
+
+        try:
+            if self._process is None or not self._process.is_running():
+                self._process = psutil.Process(self.pid)
+            with self._process.oneshot():
+                return describe(self._process)
+        except psutil.NoSuchProcess:
+            raise ProcessLookupError(self.pid) from None
+
+
+def describe(process: psutil.Process) -> dict[str, Any]:
+    """The figures as psutil tells them, without children. psutil.NoSuchProcess if it is gone."""
     memory = _unless_denied(process.memory_info)
     created = _unless_denied(process.create_time)
     cpu_times = _unless_denied(process.cpu_times)
@@ -127,7 +152,7 @@ def _describe(process: psutil.Process, interval: float) -> dict[str, Any]:
     return {
         "mem_info1": denied if memory is None else bytes2human(memory.rss),
         "mem_info2": denied if memory is None else bytes2human(memory.vms),
-        "cpu": _or_denied(_unless_denied(lambda: process.cpu_percent(interval=interval))),
+        "cpu": _or_denied(_unless_denied(lambda: process.cpu_percent(interval=0))),
         "mem": denied if percent is None else round(percent, 3),
         "ctime": denied if cpu_times is None else minutes(cpu_times.user + cpu_times.system),
         "pid": process.pid,
@@ -138,12 +163,6 @@ def _describe(process: psutil.Process, interval: float) -> dict[str, Any]:
         "cmdline": _command(process),
         "children": [],
     }
-
-
-def minutes(seconds: float) -> str:
-    """`M:SS.cc`; an hour is 60 minutes more."""
-    hundredths = int(seconds * 100)
-    return f"{hundredths // 6000}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
 
 
 def _nice(process: psutil.Process) -> int | str:

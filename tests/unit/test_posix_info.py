@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from circus.posix.info import InfoCache, minutes
+from circus.posix.info import describe, minutes
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ class Hidden(psutil.Process):
 
 def test_what_is_denied_is_n_a() -> None:
     process = Hidden()
-    info = InfoCache().describe(process)
+    info = describe(process)
     assert info.pop("pid") == process.pid
     assert info.pop("children") == []
     assert set(info.values()) == {"N/A"} and len(info) == 10
