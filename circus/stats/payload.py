@@ -1,0 +1,38 @@
+"""What circusd-stats publishes: figures of one process, and of all processes of a watcher together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+TOPIC = "stat"
+
+NOT_AVAILABLE = "N/A"
+
+
+def process(figures: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    """Of one process, without its children. `name`: which of Circus' own programs it is."""
+    return {**figures, "children": [], "subtopic": figures["pid"], "name": name}
+
+
+def total(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of all processes of a watcher: CPU on average, memory in sum, age of the oldest."""
+    cpu = _numbers(figures, "cpu")
+    memory = _numbers(figures, "mem")
+    ages = [each["age"] for each in figures if each["age"] != NOT_AVAILABLE]
+    return {
+        "pid": [each["pid"] for each in figures],
+        "cpu": NOT_AVAILABLE if cpu is None else sum(cpu) / max(len(cpu), 1),
+        "mem": NOT_AVAILABLE if memory is None else sum(memory),
+        "age": max(ages, default=NOT_AVAILABLE),
+    }
+
+
+def _numbers(figures: Sequence[Mapping[str, Any]], key: str) -> list[float] | None:
+    """None if one of them is not known: a sum of the others would be taken for the whole."""
+    values = [each[key] for each in figures]
+    return None if NOT_AVAILABLE in values else values
+
+
+def topic(group: str, pid: int | None = None) -> str:
+    return f"{TOPIC}.{group}" if pid is None else f"{TOPIC}.{group}.{pid}"
