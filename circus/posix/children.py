@@ -13,7 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 
-from circus.posix.limits import lift
+from circus.posix.limits import is_scarce, lift
 
 
 class Children:
@@ -132,9 +132,13 @@ def _open(pid: int) -> int | None:
     if not hasattr(os, "pidfd_open"):
         return None
     try:
-        return lift(os.pidfd_open(pid))
+        pidfd = lift(os.pidfd_open(pid))
     except OSError:
         return None  # no descriptor left, an old kernel, or reaped by somebody else: reap_all finds out
+    if is_scarce(pidfd):
+        os.close(pidfd)
+        return None
+    return pidfd
 
 
 def _peek() -> int:

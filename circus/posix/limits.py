@@ -31,6 +31,10 @@ Limit = tuple[str, int, int]
 _ROOM = 64
 """Free low descriptor numbers wanted before NOFILE is lowered: what other threads may open within one spawn."""
 
+_RESERVE = 16
+"""Descriptors that programs and their output may not take. Without any left nobody could connect and mend it, and
+libzmq ends the whole process (errno_assert) when it cannot accept a connection to an ipc endpoint."""
+
 # Limits belong to the process, and so does what is remembered about them. Guarded by _lock: two arbiters in two
 # threads of one program must not take the other's lent values for the real ones.
 _lock = threading.Lock()
@@ -124,6 +128,12 @@ def lift(fd: int) -> int:
         return fd
     os.close(fd)
     return moved
+
+
+def is_scarce(fd: int) -> bool:
+    """Whether this descriptor, just opened, is among the last: the kernel hands out the lowest free number."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return soft != resource.RLIM_INFINITY and fd >= soft - _RESERVE
 
 
 @contextmanager

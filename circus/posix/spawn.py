@@ -41,6 +41,10 @@ from circus.posix.users import user_info
 
 __all__ = ["INHERIT", "Child", "Launch", "Output", "spawn", "user_info"]
 
+# A program may have put another class into `subprocess`, which waits for its children itself; `circus.green` says which
+# is the real one.
+Popen = subprocess.Popen
+
 _LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
 
 # What subprocess resets by itself (restore_signals).
@@ -91,6 +95,8 @@ class _Outputs:
             self._ours.append(read_end)
             self._theirs.append(write_end)
             self.child.append(write_end)
+            if rlimits.is_scarce(max(read_end, write_end)):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         else:
             self._ours.append(None)
             self.child.append(subprocess.DEVNULL if kind == "null" else None)
@@ -134,7 +140,7 @@ def _popen(launch: Launch, outputs: _Outputs, mark: int | None, lower: bool = Fa
     """`lower`: let it inherit the descriptor limit we were started with, not the raised one."""
     uid, gid, groups = _new_user(launch)
     with rlimits.lent(lower, mark):
-        process = subprocess.Popen(
+        process = Popen(
             launch.argv,
             executable=launch.executable,
             stdin=_stdin(launch),
