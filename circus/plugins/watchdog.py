@@ -9,7 +9,8 @@
 Every worker of these watchers sends heartbeats to udp `ip`:`port`: datagrams `PID;TIMESTAMP`, at least one each
 `loop_rate` seconds. One that was not heard of for `loop_rate` x `max_count` seconds is ended with the `kill` command,
 and circusd starts another in its place. A worker has that long from its birth to its first heartbeat too, so watchers
-whose programs send none must not match.
+whose programs send none must not match. One that was asked to end already, say by a graceful reload, is left to
+circusd.
 
 Time counts from when a datagram arrives, not from what it says: the clocks need not agree. Anybody on the machine may
 send one, so a heartbeat keeps a worker alive but can never end one.
@@ -25,7 +26,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from circus.convert import to_signum
-from circus.names import ACTIVE, REAP, SPAWN, res_name
+from circus.names import ACTIVE, KILL, REAP, SPAWN, res_name
 from circus.plugins import CircusPlugin
 from circus.plugins.options import count, is_own_program, number, option, positive
 
@@ -43,11 +44,12 @@ BUFFER_SIZE = 4 * 1024 * 1024
 class Pulse:
     """When a process was heard of, in monotonic seconds, and whose it is."""
 
-    __slots__ = ("heard_at", "watcher")
+    __slots__ = ("heard_at", "is_ending", "watcher")
 
     def __init__(self, watcher: str, heard_at: float) -> None:
         self.watcher = watcher
         self.heard_at = heard_at
+        self.is_ending = False
 
     def __repr__(self) -> str:
         return f"<Pulse {self.watcher} {self.heard_at}>"
@@ -65,6 +67,11 @@ class Pulses:
     def born(self, watcher: str, pid: int, now: float) -> None:
         self.by_pid[pid] = Pulse(watcher, now)
 
+    def ending(self, pid: int) -> None:
+        """It was asked to end. From now on circusd waits for it, as long as its graceful timeout allows."""
+        if pid in self.by_pid:
+            self.by_pid[pid].is_ending = True
+
     def gone(self, pid: int) -> None:
         self.by_pid.pop(pid, None)
 
@@ -81,7 +88,8 @@ class Pulses:
         self.by_pid = {}
         for watcher, pids in living.items():
             for pid in pids:
-                self.by_pid[pid] = Pulse(watcher, known[pid].heard_at if pid in known else now)
+                pulse = self.by_pid[pid] = known.get(pid) or Pulse(watcher, now)
+                pulse.watcher = watcher  # an event knows only the res name
 
     def silent(self, now: float) -> list[tuple[str, int]]:
         """Watcher and pid of those who have been silent for too long; for each of them time begins anew.
@@ -94,7 +102,7 @@ class Pulses:
         found = []
         for pid, pulse in self.by_pid.items():
             pulse.heard_at = min(now, pulse.heard_at + deaf)
-            if now - pulse.heard_at > self._patience:
+            if now - pulse.heard_at > self._patience and not pulse.is_ending:
                 pulse.heard_at = now
                 found.append((pulse.watcher, pid))
         return found
@@ -128,11 +136,13 @@ class WatchDog(CircusPlugin):
 
     def handle_recv(self, data: list[bytes]) -> None:
         watcher, event, message = self.split_data(data)
-        if event not in (SPAWN, REAP):
+        if event not in (SPAWN, KILL, REAP):
             return
         pid: int = self.load_message(message)["process_pid"]
         if event == REAP:
             self.pulses.gone(pid)
+        elif event == KILL:
+            self.pulses.ending(pid)
         elif self.is_followed(watcher):
             self.pulses.born(watcher, pid, time.monotonic())
 

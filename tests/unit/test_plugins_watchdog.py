@@ -145,6 +145,16 @@ def test_dead_one_is_never_found():
     assert judged(made, 10, 20, 30, 40) == [[], [], [], []]
 
 
+def test_one_that_was_asked_to_end_is_left_to_circusd_until_its_number_is_another_ones():
+    made = pulses(1)
+    made.ending(1)
+    made.ending(2)
+    made.follow({"w": [1]}, 5)
+    assert judged(made, 10, 20, 30, 40) == [[], [], [], []]
+    made.born("w", 1, 40)
+    assert judged(made, 50, 60, 70, 80) == [[], [], [], [("w", 1)]]
+
+
 def test_number_of_a_dead_one_in_other_hands_begins_anew():
     made = pulses(1)
     assert judged(made, 10, 20) == [[], []]
@@ -256,9 +266,16 @@ def event(name, pid, watcher="web"):
 def test_births_and_deaths_are_learnt_from_events(clock):
     plugin = listening({}, watchers_regex="web")
     clock(5)
-    for data in (event("spawn", 1), event("spawn", 2), event("reap", 1), event("spawn", 3, "db"), event("kill", 2)):
+    for data in (event("spawn", 1), event("spawn", 2), event("reap", 1), event("spawn", 3, "db"), event("updated", 2)):
         plugin.handle_recv(data)
     assert {pid: pulse.heard_at for pid, pulse in plugin.pulses.by_pid.items()} == {2: 5}
+
+
+def test_process_that_is_ended_by_circusd_is_not_killed_as_well(clock):
+    plugin = listening({"web": ("active", [1, 2])}, loop_rate=10, max_count=1)
+    looks(plugin, clock, 0)
+    plugin.handle_recv(event("kill", 1))
+    assert looks(plugin, clock, 10, 20) == [("kill", {"name": "web", "pid": 2})]
 
 
 def test_flood_of_heartbeats_gives_others_a_turn(clock):
