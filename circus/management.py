@@ -116,6 +116,13 @@ class Management:
 
         return in_thread(lambda: daemon_figures(self.pid), self.not_in_loop)
 
+    def event_counts(self) -> dict[str, int]:
+        """Events published, and how many of them subscribers missed because they were slow."""
+        publisher = self.runtime.publisher if self.runtime is not None else None
+        if publisher is None:
+            return {"sent": 0, "dropped": 0}
+        return {"sent": publisher.sent, "dropped": publisher.dropped}
+
     def stats(self, names: Sequence[str] | None, pid: int | None, extended: bool) -> Future[Any]:
         """{watcher: {pid: figures}}; taken in another thread, because asking the system takes its time."""
         from circus.sampling import extend, figures, in_thread

@@ -30,7 +30,7 @@ from circus.posix.spawn import spawn
 
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
-    from circus.server import Publisher
+    from circus.publisher import Publisher
     from circus.watcher import Watcher
 
 logger = logging.getLogger("circus")

@@ -1,8 +1,8 @@
-"""The daemon's sockets: ROUTER for requests, PUB for events, UDP for discovery. Nothing here looks into a message.
+"""The daemon's sockets: ROUTER for requests, UDP for discovery. Nothing here looks into a message.
 
 ZeroMQ's descriptor is edge-triggered: it tells that something *changed*, once. So every wake-up drains until
 `EVENTS` shows nothing, and every send is followed by another look, because a send consumes pending changes too.
-Nothing ever blocks: a ROUTER drops what an absent client would get, a PUB what a slow subscriber would.
+Nothing ever blocks: a ROUTER drops what an absent client would get.
 """
 
 from __future__ import annotations
@@ -224,36 +224,6 @@ class RequestServer:
             self._reactor.remove_reader(int(self._socket.getsockopt(zmq.FD)))
             self._socket.close(LINGER)
             self._socket = None
-
-
-class Publisher:
-    """The event socket."""
-
-    def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
-        self.endpoint = endpoint
-        self.socket: zmq.Socket[bytes] | None = None
-        self._context = context
-
-    def start(self) -> None:
-        self.socket = self._context.socket(zmq.PUB)
-        try:
-            self.endpoint = bind(self.socket, self.endpoint, "pubsub_endpoint")
-        except OSError:
-            self.socket.close(0)
-            self.socket = None
-            raise
-
-    def send(self, frames: list[bytes]) -> None:
-        if self.socket is not None:
-            try:
-                self.socket.send_multipart(frames, zmq.NOBLOCK)
-            except zmq.ZMQError as exc:
-                logger.debug("an event could not be published: %s", exc)
-
-    def close(self) -> None:
-        if self.socket is not None:
-            self.socket.close(LINGER)
-            self.socket = None
 
 
 class Discovery:

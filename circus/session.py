@@ -12,7 +12,8 @@ from circus.runtime import Runtime
 
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
-    from circus.server import Publisher, RequestServer
+    from circus.publisher import Publisher
+    from circus.server import RequestServer
     from circus.sighandler import SysHandler
 
 
@@ -92,7 +93,7 @@ class Session:
     def _bind(self) -> None:
         import zmq
 
-        from circus.server import Publisher
+        from circus.publisher import Publisher
 
         arbiter, ctrl = self._arbiter, self._arbiter.ctrl
         arbiter.context = ctrl.context = arbiter.context or zmq.Context()

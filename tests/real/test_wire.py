@@ -9,7 +9,8 @@ import pytest
 import zmq
 
 from circus.loop import Loop
-from circus.server import Discovery, EndpointError, Publisher, RequestServer
+from circus.publisher import Publisher
+from circus.server import Discovery, EndpointError, RequestServer
 from tests.real.support import background, free_port, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")

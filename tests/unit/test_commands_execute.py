@@ -81,6 +81,9 @@ class FakeArbiter:
     def dstats(self) -> Future[dict[str, Any]]:
         return finished({"pid": 1})
 
+    def event_counts(self) -> dict[str, int]:
+        return {"sent": 9, "dropped": 1}
+
     def stats(self, names: list[str] | None, pid: int | None, extended: bool) -> Future[Any]:
         self.asked.append(("stats", names, pid, extended))
         return self.figures
@@ -151,7 +154,7 @@ def answer(arbiter: FakeArbiter, name: str, /, **props: Any) -> Any:
 
 
 def test_dstats_wraps_the_figures(arbiter):
-    assert answer(arbiter, "dstats") == {"info": {"pid": 1}}
+    assert answer(arbiter, "dstats") == {"info": {"pid": 1}, "events": {"sent": 9, "dropped": 1}}
 
 
 def test_stats_of_all_are_infos(arbiter):

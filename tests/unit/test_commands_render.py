@@ -81,6 +81,12 @@ def test_waiting_result_says_ok_too(name):
         ("globaloptions", {"options": {"endpoint": "e", "check_delay": 5.0}}, "endpoint: e\ncheck_delay: 5.0"),
         ("dstats", {"info": INFO}, f"Main Process:\n    {LINE}"),
         ("dstats", {"info": {**INFO, "children": [CHILD]}}, f"Main Process:\n    {LINE}\nChildren:\n    {CHILD_LINE}"),
+        ("dstats", {"info": INFO, "events": {"sent": 9, "dropped": 0}}, f"Main Process:\n    {LINE}"),
+        (
+            "dstats",
+            {"info": INFO, "events": {"sent": 9, "dropped": 2}},
+            f"Main Process:\n    {LINE}\nEvents: 9 sent, 2 dropped",
+        ),
         ("stats", {"infos": {}}, ""),
         (
             "stats",
