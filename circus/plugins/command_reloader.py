@@ -114,12 +114,12 @@ class CommandReloader(CircusPlugin):
         for name in wanted:
             # One that is just being started or stopped is compared later, with what is remembered of it.
             if name not in self.followed or statuses[name] == ACTIVE:
-                self._look_at(name, statuses[name] == ACTIVE)
+                self._look_at(name)
 
-    def _look_at(self, name: str, is_active: bool) -> None:
+    def _look_at(self, name: str) -> None:
         followed = self._follow(name)
         changed = followed.compare(look(followed)) if followed is not None else []
-        if changed and is_active:
+        if changed:  # never at the first look, which may come before it is active
             logger.info("command_reloader: %s is restarted: %s has changed", name, ", ".join(changed))
             self.cast("restart", name=name, match="simple")
 

@@ -225,6 +225,13 @@ def test_other_command_is_followed_without_a_restart_after_an_event(scene, tmp_p
     assert scene.look() == RESTART
 
 
+def test_command_changed_before_events_were_heard_is_found_at_the_next_look(scene):
+    scene.plugin.handle_init()
+    scene.options["cmd"] = "other.py"
+    scene.look()
+    assert scene.plugin.followed["Web"].command.text == "other.py"
+
+
 def test_event_without_another_command_forgets_nothing(scene):
     scene.look()
     scene.event("updated")
