@@ -109,8 +109,10 @@ def fetch(url: str, timeout: float) -> Answer:
             return bad(exc.code, f"status {exc.code} {exc.reason}")
     except urllib.error.URLError as exc:
         return bad(NO_ANSWER, str(exc.reason))
-    except Exception as exc:  # whatever a strange answer makes the library raise, it is no page
-        return bad(NO_ANSWER, str(exc) or type(exc).__name__)
+    except OSError as exc:
+        return bad(NO_ANSWER, str(exc))
+    except Exception as exc:  # whatever a strange answer makes the library raise
+        return bad(NO_ANSWER, f"no web page: {type(exc).__name__}: {exc}")
     return good(time.monotonic() - began_at)
 
 

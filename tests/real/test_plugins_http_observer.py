@@ -132,7 +132,9 @@ def test_page_that_was_cut_off_is_an_error() -> None:
 
 def test_what_is_no_web_server_is_an_error() -> None:
     with server(lambda handler: handler.wfile.write(b"SSH-2.0-x\r\n")) as url:
-        assert buckets(fetch(url, LONG)) == ["error", "error.599"]
+        answer = fetch(url, LONG)
+    assert buckets(answer) == ["error", "error.599"]
+    assert answer.trouble.startswith("no web page: BadStatusLine: SSH-2.0-x")
 
 
 def test_login_of_the_address_is_sent_and_not_to_others() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
 
 from circus.plugins.http_observer import HttpObserver, bad, good, split_login, web_address
+from circus.plugins.server_observer import Answer
 from circus.plugins.statsd import Metric
 from tests.unit.plugins_support import build, daemon, refuses
 
@@ -128,6 +130,31 @@ def test_nothing_is_asked_while_an_answer_may_still_come() -> None:
     timer = plugin._timer
     plugin.look_after()
     assert plugin._timer is timer
+
+
+def test_question_that_hangs_beyond_its_time_is_not_asked_twice() -> None:
+    release = threading.Event()
+
+    class Hanging(HttpObserver):
+        def ask(self) -> Answer:
+            release.wait(60)
+            return good(1)
+
+    plugin = build(Hanging, timeout="2")
+    judged: list[Any] = []
+    plugin.judge = judged.append
+    try:
+        plugin.look_after()
+        thread = plugin._thread
+        plugin._timer.call()
+        plugin.look_after()
+        assert plugin._thread is thread
+        assert judged == [bad(599, "no answer within 2 s"), bad(599, "still does not answer")]
+    finally:
+        release.set()
+        thread.join()
+    plugin.look_after()
+    assert plugin._thread is not thread
 
 
 # ---- options -----------------------------------------------------------------------------------------------------
