@@ -208,6 +208,8 @@ class Streamer:
         """Figures of one process; None if it is gone."""
         figures = self._cache.info(member.pid)
         if figures is None:
+            if member.pid == self._table.daemon_pid:
+                self._synchronise()  # there may be another one already
             self._table.gone(member.pid)
         elif publish:
             self._send(payload.topic(group, member.pid), payload.process(figures, member.name))
