@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["CircusConsumer"]
+__all__ = ["CircusConsumer", "event_object"]
 
 
 class CircusConsumer:
     """Iterates over events as `(topic, message)`, both bytes, the message a JSON object.
 
     `topics` are beginnings of topics, a single one or several; `""` fits all. `timeout`, in seconds, is how long
-    it may take until an iteration notices a `stop()` from another thread.
+    it may take until an iteration notices a `stop()` from another thread. With `json` events are dictionaries, see
+    `event_object`.
+
+    Every event comes once and in order, but for those that are published while this stays thousands behind.
     """
 
     # `circus.green` has others.
@@ -36,12 +40,14 @@ class CircusConsumer:
         endpoint: str = DEFAULT_ENDPOINT_SUB,
         ssh_server: str | None = None,
         timeout: float = 1.0,
+        json: bool = False,
     ) -> None:
         self.topics = [topics] if isinstance(topics, (str, bytes)) else list(topics)
         self.keep_context = context is not None
         self.context: zmq.Context[Any] = context or self._zmq.Context()
         self.endpoint = endpoint
         self.timeout = timeout
+        self.json = json
         self._stopped = False
         self._reader: int | None = None  # thread that iterates; the socket is its own while it does
         self.pubsub_socket: zmq.Socket[bytes] = self.context.socket(zmq.SUB)
@@ -55,15 +61,15 @@ class CircusConsumer:
             prefix = topic if isinstance(topic, bytes) else topic.encode()
             self.pubsub_socket.setsockopt(zmq.SUBSCRIBE, prefix)
 
-    def iter_messages(self) -> Iterator[tuple[bytes, bytes]]:
-        """Events as they come, until `stop()`."""
+    def iter_messages(self) -> Iterator[Any]:
+        """Events as they come, until `stop()`: pairs of bytes, or dictionaries."""
         self._reader = self._me()
         try:
             while not self._stopped:
                 if self.pubsub_socket.poll(int(self.timeout * 1000)):
                     frames = self.pubsub_socket.recv_multipart()
                     if len(frames) == 2:
-                        yield frames[0], frames[1]
+                        yield event_object(*frames) if self.json else tuple(frames)
         except zmq.ZMQError:
             if not self._stopped:  # else somebody closed what we wait on, to end us
                 raise
@@ -92,3 +98,25 @@ class CircusConsumer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def event_object(topic: bytes, payload: bytes) -> dict[str, Any]:
+    """An event as one dictionary: `watcher`, `event` and `topic`, then what the payload holds.
+
+    `watcher` is the name as topics have it, in lower case and with underscores for blanks; dots may be in it. What
+    is no event of a watcher has None for both parts, and what is no JSON object stands under `payload`, as text.
+    """
+    text = topic.decode("utf-8", "replace")
+    kind, _, rest = text.partition(".")
+    name, dot, event = rest.rpartition(".")
+    is_ours = kind == "watcher" and bool(dot)
+    head = {"watcher": name if is_ours else None, "event": event if is_ours else None, "topic": text}
+    return {**head, **_members(payload), **head}  # the parts of the topic stand first, and nothing replaces them
+
+
+def _members(payload: bytes) -> dict[str, Any]:
+    try:
+        value = json_module.loads(payload)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {"payload": payload.decode("utf-8", "replace")}

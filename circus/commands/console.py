@@ -92,7 +92,7 @@ class Console:
         if command.msg_type == "sub":
             from circus.commands.listening import listen
 
-            return listen(self, plain)
+            return listen(self, plain, as_json=bool(options.get("json")) or self.options.json)
         return self.ask(command, message)
 
     def ask(self, command: Command, message: dict[str, Any]) -> int:

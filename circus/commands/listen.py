@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import Command, Property
-from circus.commands.kinds import TOPIC
+from circus.commands.kinds import BOOLEAN, TOPIC
 from circus.exc import MessageError
 
 if TYPE_CHECKING:
@@ -23,11 +23,16 @@ class Listen(Command):
 
         $ circusctl listen watcher.web.
         watcher.web.spawn: {"process_pid": 4711, "time": 1400000000.0}
+        $ circusctl listen watcher.web. --json
+        {"watcher": "web", "event": "spawn", "topic": "watcher.web.spawn", "process_pid": 4711, "time": 1400000000.0}
     """
 
     name = "listen"
     msg_type = "sub"
-    takes = (Property("topic", TOPIC, "beginning of the topics wanted; an endpoint if it holds `://`", rest=True),)
+    takes = (
+        Property("topic", TOPIC, "beginning of the topics wanted; an endpoint if it holds `://`", rest=True),
+        Property("json", BOOLEAN, "print one JSON object per line", flag=True),
+    )
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
         raise MessageError("invalid message. use a pub/sub socket")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import zmq
 
 from circus.client import CircusClient, make_message
 from circus.commands.diagnose import RETRY, diagnose
@@ -18,22 +21,40 @@ if TYPE_CHECKING:
 _ANY_HOST = ("*", "0.0.0.0", "[::]")  # noqa: S104  # what a daemon may be bound to, to be replaced by where it is
 
 
-def listen(console: Console, words: Sequence[str]) -> int:
-    """Print `topic: payload` for every event that fits one of the topics. Ends by KeyboardInterrupt only."""
+def listen(console: Console, words: Sequence[str], as_json: bool = False) -> int:
+    """Print `topic: payload`, or one JSON object a line, for every event that fits one of the topics.
+
+    Ends by KeyboardInterrupt, or by BrokenPipeError as soon as nobody reads what is printed.
+    """
     from circus.commands.console import FAILED, say
 
     endpoints = [word for word in words if "://" in word]
     topics = [word for word in words if "://" not in word]
     try:
         endpoint = event_endpoint(console, endpoints[0] if endpoints else console.given_endpoint)
-        consumer = CircusConsumer(topics or [""], endpoint=endpoint, ssh_server=console.options.ssh)
+        consumer = CircusConsumer(topics or [""], endpoint=endpoint, ssh_server=console.options.ssh, json=as_json)
     except CallError as exc:
         say(f"error: {exc}", sys.stderr)
         return FAILED
     with consumer:
-        for topic, payload in consumer:
-            say(f"{topic.decode('utf-8', 'replace')}: {payload.decode('utf-8', 'replace')}")
+        _wait(consumer)
+        for event in consumer:
+            say(json.dumps(event) if as_json else _plain(*event))
+            _wait(consumer)
     return FAILED
+
+
+def _plain(topic: bytes, payload: bytes) -> str:
+    return f"{topic.decode('utf-8', 'replace')}: {payload.decode('utf-8', 'replace')}"
+
+
+def _wait(consumer: CircusConsumer) -> None:
+    """Until there is something to print. `listen | head -1` ends with `head`, not with the next event."""
+    poller: Any = zmq.Poller()
+    poller.register(consumer.pubsub_socket, zmq.POLLIN)
+    poller.register(sys.stdout.fileno(), zmq.POLLERR)  # a pipe that nobody reads, poll(2)
+    if consumer.pubsub_socket not in dict(poller.poll()):
+        raise BrokenPipeError
 
 
 def event_endpoint(console: Console, given: str | None) -> str:

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import zmq
@@ -82,7 +83,7 @@ def subscriber(publisher, tmp_path):
 
 def stop(program):
     program.signal(signal.SIGSTOP)
-    wait_for(lambda: open(f"/proc/{program.pid}/stat").read().rpartition(")")[2].split()[0] == "T")
+    wait_for(lambda: Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
 
 
 def publish(publisher, readers, numbers):
