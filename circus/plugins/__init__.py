@@ -99,7 +99,8 @@ class CircusPlugin:
     def split_data(data: Sequence[bytes]) -> tuple[str, str, bytes]:
         """Res name of the watcher, event, and JSON text of what `handle_recv` was given."""
         topic, message = data
-        _, watcher, event = topic.decode().split(".", 2)
+        # From both ends: a name may hold dots, an event holds none.
+        watcher, _, event = topic.decode().partition(".")[2].rpartition(".")
         return watcher, event, message
 
     @staticmethod

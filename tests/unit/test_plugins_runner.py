@@ -114,6 +114,10 @@ def test_events_are_taken_apart():
     assert (watcher, event, CircusPlugin.load_message(message)) == ("web", "spawn", {"process_pid": 3})
 
 
+def test_name_with_dots_stays_in_one_piece():
+    assert CircusPlugin.split_data([b"watcher.a.b.c.spawn", b"{}"])[:2] == ("a.b.c", "spawn")
+
+
 def test_inactive_plugin_does_not_start():
     plugin = Usual("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", 1.0, active="no")
     with pytest.raises(ValueError, match="inactive"):
