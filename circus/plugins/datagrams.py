@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterable
 
 logger = logging.getLogger("circus")
 
@@ -119,7 +120,9 @@ class DatagramSender:
 
 
 def _address_of(host: str, port: int) -> tuple[int, tuple[object, ...]]:
-    """IPv4 first: it is what statsd servers listen on, and `localhost` often means both."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    return family, address
+    return preferred((family, at) for family, _, _, _, at in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))
+
+
+def preferred(found: Iterable[tuple[int, tuple[object, ...]]]) -> tuple[int, tuple[object, ...]]:
+    """IPv4 before others: it is what statsd servers listen on, and `localhost` often means both."""
+    return min(found, key=lambda entry: entry[0] != socket.AF_INET)

@@ -88,7 +88,8 @@ class RedisObserver(ServerObserver):
         except Exception as exc:  # whatever the library comes up with
             return bad(str(exc), restart=is_down(exc, self._library))
         finally:
-            # Each question on a connection of its own: one from before a restart would fail, and cause another.
+            # Each question on a connection of its own: one to a machine that was replaced would hang, and a server
+            # that is well be restarted.
             self.redis.connection_pool.disconnect()
 
     def no_answer(self, trouble: str) -> Answer:

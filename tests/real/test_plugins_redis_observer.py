@@ -126,12 +126,18 @@ def test_server_that_wants_a_password_is_not_restarted(tmp_path: Path) -> None:
 def test_each_question_has_a_connection_of_its_own(tmp_path: Path) -> None:
     port = free_port()
     observer = RedisObserver(*ipc_endpoints(tmp_path), 5.0, redis_url=f"redis://127.0.0.1:{port}/0")
+
+    def connections() -> float:
+        """All so far."""
+        answer = observer.ask()
+        assert answer.trouble == ""
+        return {metric.bucket: metric.value for metric in answer.metrics}["redis_stats.total_connections_received"]
+
     try:
-        for _ in range(2):  # a connection to the first is of no use with the second
+        for _ in range(2):  # the second is not the server that answered before
             with Program(command(port, tmp_path), tmp_path) as server:
                 server.wait_for_output("Ready to accept connections")
-                assert observer.ask().trouble == ""
-                assert observer.ask().trouble == ""
+                assert [connections(), connections()] == [1, 2]
             assert observer.ask().restart
     finally:
         observer.loop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,19 @@ def test_server_that_comes_late_gets_what_is_sent_from_then_on(caplog: pytest.Lo
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert f"127.0.0.1:{port}: nobody listens there" in record.getMessage()
+
+
+def test_refusal_of_an_earlier_datagram_does_not_cost_the_next() -> None:
+    with Listener() as gone:
+        port = gone.port
+    sender = DatagramSender("127.0.0.1", port, "statsd server")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", port))
+        sock.send(b"lost")  # the refusal waits at the socket
+        with Listener(port) as listener:
+            sender._send(sock, b"found")
+            listener.wait("found")
+    sender.close()
 
 
 @pytest.mark.parametrize("host", [NOBODY, "a..b", "a\0b"])

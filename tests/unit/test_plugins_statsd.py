@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 import pytest
 
 from circus.plugins import _statsd, statsd
-from circus.plugins.datagrams import datagram
+from circus.plugins.datagrams import datagram, preferred
 from circus.plugins.statsd import BaseObserver, FullStats, Metric, StatsdClient, StatsdEmitter, usage
 from tests.unit.plugins_support import build, refuses
 
@@ -30,6 +31,15 @@ from tests.unit.plugins_support import build, refuses
 )
 def test_datagram(prefix: str | None, bucket: str, value: str, rate: float, data: bytes) -> None:
     assert datagram(prefix, bucket, value, rate) == data
+
+
+@pytest.mark.parametrize("families", [(AF_INET6, AF_INET), (AF_INET, AF_INET6)])
+def test_server_with_two_kinds_of_addresses_is_sent_to_by_ipv4(families: tuple[int, ...]) -> None:
+    assert preferred((family, ("x", 1)) for family in families) == (AF_INET, ("x", 1))
+
+
+def test_server_without_ipv4_is_sent_to_at_its_first_address() -> None:
+    assert preferred([(AF_INET6, ("a", 1)), (AF_INET6, ("b", 1))]) == (AF_INET6, ("a", 1))
 
 
 class Kept(StatsdClient):
