@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from circus import __version__, config, logs
+from circus import __version__, config, logs, names
 from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
 from circus.posix.daemon import get_maxfd as get_maxfd
@@ -21,6 +21,7 @@ from circus.posix.daemon import open_standard
 from circus.posix.pidfile import Pidfile
 
 if TYPE_CHECKING:
+    from circus.arbiter import Arbiter
     from circus.config import Problem
     from circus.spec import CircusSpec, ConfigSpec
 
@@ -157,7 +158,7 @@ def serve(path: str, flags: dict[str, str]) -> int:
     _log_problems(problems)
     try:
         _run(spec, path, chosen)
-    except OSError as exc:
+    except (OSError, ImportError) as exc:
         return _fail(_reason(exc), options)
     finally:
         if pidfile:
@@ -190,11 +191,9 @@ def _configure_logging(options: CircusSpec) -> None:
 
 def _run(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> None:
     """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
-    from circus.arbiter import Arbiter  # here, so that --check needs neither zmq nor threads
-
     doors = None
     while True:
-        arbiter = Arbiter.from_spec(spec, config_file=path)
+        arbiter = _arbiter_class(spec.circus).from_spec(spec, config_file=path)
         arbiter.doors = doors
         for name, value in chosen.items():
             setattr(arbiter, name, value)
@@ -202,6 +201,17 @@ def _run(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> None:
             return
         doors = arbiter.doors
         spec = _read_again(spec, path, chosen)
+
+
+def _arbiter_class(options: CircusSpec) -> type[Arbiter]:
+    """Loaded when it is to run: --check needs neither zmq nor threads."""
+    if options.stream_backend == names.GEVENT:
+        from circus.green.arbiter import PumpingArbiter
+
+        return PumpingArbiter
+    from circus.arbiter import Arbiter
+
+    return Arbiter
 
 
 def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSpec:

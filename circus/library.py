@@ -99,7 +99,7 @@ class ArbiterHandler:
         name: str | None = None,
         context: Any = None,
         background: bool = False,
-        stream_backend: str = "thread",
+        stream_backend: str = names.THREAD,
         httpd: bool = False,
         plugins: Sequence[Mapping[str, Any]] | None = None,
         debug: bool = False,
@@ -111,14 +111,20 @@ class ArbiterHandler:
         """An arbiter for a list of watchers, each a dict with `cmd` and any watcher option.
 
         The short form `get_arbiter("program", 4)` or `get_arbiter("program", numprocesses=4)` runs one program.
-        `env`, `name` and `stream_backend` are accepted and have no effect. Other keywords go to `Arbiter`.
+        With `stream_backend="gevent"` it runs in a greenlet; see `circus.green`. `env` and `name` are accepted and have
+        no effect. Other keywords go to `Arbiter`.
         """
         if isinstance(watchers, str):
             count = controller if isinstance(controller, int) else options.pop("numprocesses", 1)
             watchers = [{"cmd": watchers, "numprocesses": count}]
         if not isinstance(controller, str):
             controller = names.DEFAULT_ENDPOINT_DEALER
-        return self._get_arbiter_klass(background)(
+        make = self._get_arbiter_klass(background)
+        if stream_backend == names.GEVENT:
+            from circus.green.arbiter import with_greenlets
+
+            make = with_greenlets(make)
+        return make(
             [Watcher.load_from_config(watcher) for watcher in watchers],
             controller,
             pubsub_endpoint or names.DEFAULT_ENDPOINT_SUB,

@@ -75,6 +75,9 @@ class Loop:
 
     # ---- what `circus.green` does in another way -----------------------------------------------------------------
 
+    is_shared = False
+    """Whether other code of the program runs in the same thread while the loop sleeps."""
+
     def _new_selector(self) -> selectors.BaseSelector:
         return selectors.DefaultSelector()
 

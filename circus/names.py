@@ -7,6 +7,11 @@ DEFAULT_ENDPOINT_SUB = "tcp://127.0.0.1:5556"
 DEFAULT_ENDPOINT_STATS = "tcp://127.0.0.1:5557"
 DEFAULT_ENDPOINT_MULTICAST = "udp://237.219.251.97:12027"
 
+# Values of `stream_backend`.
+THREAD = "thread"
+GEVENT = "gevent"
+NEEDS_GEVENT = "needs the package gevent: pip install 'circus[green]'"
+
 # What `status` answers. A watcher with fewer processes than wanted is still active.
 STOPPED = "stopped"
 STARTING = "starting"

@@ -47,21 +47,20 @@ class Session:
     """Sockets, children and signals. `left` is called in the loop when everything is down.
 
     In any other thread than the main one this is somebody's program, and its signals, resource limits, orphans and
-    other children are not ours.
+    other children are not ours. Beside greenlets of a program, in the main thread, signals are.
     """
 
     def __init__(self, arbiter: Arbiter, loop: Loop, left: Callable[[], object]) -> None:
         self.loop = loop
-        self.runtime = Runtime(arbiter, arbiter.machine, loop, left, self._is_guest())
+        self._in_main_thread = threading.current_thread() is threading.main_thread()
+        self._is_guest = not self._in_main_thread or (loop.is_shared and not arbiter.is_daemon)
+        self.runtime = Runtime(arbiter, arbiter.machine, loop, left, self._is_guest)
         self._arbiter = arbiter
         self._asked = Asked(arbiter.endpoint, arbiter.pubsub_endpoint, arbiter.endpoint_owner)
         self._own_context = arbiter.context is None
         self._resigns = False  # the program around us was no subreaper before
         self._publisher: Publisher | None = None
         self._signals: SysHandler | None = None
-
-    def _is_guest(self) -> bool:
-        return threading.current_thread() is not threading.main_thread()
 
     def open(self) -> None:
         """Raises OSError if an endpoint is in use, and whatever else is wrong; then nothing stays open."""
@@ -104,12 +103,13 @@ class Session:
 
     def _begin(self) -> None:
         runtime = self.runtime
-        if not self._is_guest():
+        if not self._is_guest:
             limits.raise_nofile()
             if not self._arbiter.is_daemon:
                 runtime.spare_children()
                 self._resigns = not tree.is_subreaper()
             runtime.adopts = tree.become_subreaper()
+        if self._in_main_thread:
             self._take_signals()
             runtime.hear_signals = self.hear_signals
         runtime.check_delay = self._arbiter.check_delay
@@ -125,7 +125,7 @@ class Session:
         if self._signals is not None:
             self._signals.resume(self._arbiter.ctrl)
         else:
-            self._signals = SysHandler(self._arbiter.ctrl)
+            self._signals = SysHandler(self._arbiter.ctrl, children=not self._is_guest)
 
     def hear_signals(self) -> None:
         """What came so far, without waiting for the loop: a signal of the last moment counts like one before."""

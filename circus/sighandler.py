@@ -6,7 +6,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from circus.posix.signals import Signals
+from circus.posix.signals import HANDLED, Signals
 
 if TYPE_CHECKING:
     from circus.controller import Controller
@@ -15,15 +15,19 @@ logger = logging.getLogger("circus")
 
 
 class SysHandler:
-    """Installs the handlers for the loop of `controller`; main thread only. `stop` puts the old ones back."""
+    """Installs the handlers for the loop of `controller`; main thread only. `stop` puts the old ones back.
+
+    Without `children`, SIGCHLD is left to the program around us.
+    """
 
     SIGNALS = (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM, signal.SIGWINCH)
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Controller, children: bool = True) -> None:
         self.controller = controller
         self._quit_asked = False
         assert controller.loop is not None
-        self._signals = Signals(self.signal, controller.loop.add_reader, controller.loop.remove_reader)
+        handled = [signum for signum in HANDLED if children or signum != signal.SIGCHLD]
+        self._signals = Signals(self.signal, controller.loop.add_reader, controller.loop.remove_reader, handled)
         self._signals.install()
 
     def stop(self) -> None:

@@ -64,7 +64,7 @@ class CircusSpec(Spec):
     fqdn_prefix = Option(OPTIONAL_TEXT, None, FIXED, "put before the host name: PREFIX@HOST")
     include = Option(WORDS, [], FIXED, "more files, as blank-separated patterns relative to this one")
     include_dir = Option(WORDS, [], FIXED, "directories whose *.ini files are read too")
-    stream_backend = Option(TEXT, "thread", FIXED, "how output is pumped; `thread` is the only one")
+    stream_backend = Option(TEXT, "thread", FIXED, "a `thread` or, with `gevent`, a greenlet for the output of each watcher")
     proc_name = Option(OPTIONAL_TEXT, None, FIXED, "historic, has no effect")
     ssh_server = Option(OPTIONAL_TEXT, None, FIXED, "historic, has no effect")
 

@@ -90,6 +90,7 @@ class Watcher:
         self.stdout_stream = _stream(spec.stdout_stream)
         self.stderr_stream = _stream(spec.stderr_stream)
         self.stream_redirector: Pump | None = None
+        self.pump_class: type[Pump] | None = None  # None: the one with a thread
         self._faces: dict[int, Process] = {}
 
     def _find_modules(self) -> None:
@@ -237,7 +238,8 @@ class Watcher:
     def _pump(self, post: Callable[[Callable[[], object]], None]) -> Pump:
         from circus.stream.pump import Pump
 
-        pump = Pump(self.name, {"stdout": self.stdout_stream, "stderr": self.stderr_stream}, post)
+        make = self.pump_class or Pump
+        pump = make(self.name, {"stdout": self.stdout_stream, "stderr": self.stderr_stream}, post)
         pump.start()
         self.stream_redirector = pump
         return pump

@@ -17,7 +17,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -44,8 +44,10 @@ class Signals:
         callback: Callable[[int], object],
         add_reader: Callable[[int, Callable[[], None]], None],
         remove_reader: Callable[[int], None],
+        handled: Sequence[signal.Signals] = HANDLED,
     ) -> None:
         self._callback = callback
+        self._handled = handled
         self._add_reader = add_reader
         self._remove_reader = remove_reader
         self._noted: deque[int] = deque()
@@ -66,12 +68,12 @@ class Signals:
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._add_reader(self._pipe[0], self.deliver)
         self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        for signum in HANDLED:
+        for signum in self._handled:
             self._before[signum] = signal.signal(signum, self._note)
         for signum in _ignored_now():
             self._before[signum] = signal.signal(signum, _do_nothing)
-        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-        self._blocked_before = {signum for signum in HANDLED if signum in before}
+        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._handled)
+        self._blocked_before = {signum for signum in self._handled if signum in before}
 
     def close(self) -> None:
         """Put back what was found, then tell what was noted up to that moment. May be called twice."""

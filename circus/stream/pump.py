@@ -28,7 +28,7 @@ _logger = logging.getLogger("circus")
 # Only touched pages cost memory, but below 2 MiB no huge page is ever used for a stack. Streams are anybody's code,
 # so there is room for regular expressions, sockets and the like.
 _STACK = 524288
-_REPAIR_DELAY = 0.1
+REPAIR_DELAY = 0.1
 _LOG_DELAY = 60.0
 
 _starting = threading.Lock()  # threading.stack_size is one setting for the whole process
@@ -155,7 +155,7 @@ class Pump:
         return selectors.DefaultSelector()
 
     def _pause(self) -> None:
-        time.sleep(_REPAIR_DELAY)
+        time.sleep(REPAIR_DELAY)
 
     # ---- pump thread only: the loop ------------------------------------------------------------------------------
 
