@@ -1,0 +1,65 @@
+"""The main loop in a greenlet: while it sleeps, the hub runs the other greenlets of its thread."""
+
+from __future__ import annotations
+
+import selectors
+from typing import Any
+
+from gevent import get_hub, getcurrent
+from gevent.event import Event
+from gevent.monkey import get_original
+from gevent.selectors import DefaultSelector
+
+from circus import future
+from circus.loop import Loop
+
+_thread_ident = get_original("threading", "get_ident")
+_ThreadEvent = get_original("threading", "Event")
+
+# Threads in which a green loop was made, so that there may be greenlets that wait for it.
+_homes: set[int] = set()
+
+
+class GreenLoop(Loop):
+    """Belongs to the thread it is made in, whose hub it uses, and there to the greenlet that runs it.
+
+    Other greenlets are to it what other threads are to a plain loop: what they want done is done in its own greenlet,
+    between two passes.
+    """
+
+    is_shared = True
+
+    def __init__(self) -> None:
+        _homes.add(_thread_ident())
+        super().__init__()
+
+    def _new_selector(self) -> selectors.BaseSelector:
+        # Also with nothing to wait for it gives the other greenlets a turn each time.
+        selector: selectors.BaseSelector = DefaultSelector()
+        return selector
+
+    @staticmethod
+    def _me() -> int:
+        return id(getcurrent())
+
+
+class _GreenEvent:
+    """As `threading.Event`, for a greenlet to sleep on; settled from any thread."""
+
+    def __init__(self) -> None:
+        self._loop = get_hub().loop
+        self._event = Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return bool(self._event.wait(timeout))
+
+    def set(self) -> None:
+        self._loop.run_callback_threadsafe(self._event.set)
+
+
+def _new_event() -> Any:
+    """Hooks and figures have real threads of their own (if nobody patched them away), which need no hub to wait."""
+    return _GreenEvent() if _thread_ident() in _homes else _ThreadEvent()
+
+
+future.new_event = _new_event
