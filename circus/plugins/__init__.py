@@ -200,6 +200,8 @@ class Repeated:
     def cancel(self) -> None:
         self._timer.cancel()
 
+    stop = cancel  # what existing plugins call it
+
 
 def get_plugin_cmd(
     config: Mapping[str, Any],

@@ -37,7 +37,8 @@ class DatagramSender:
     A socket and an address belong to the thread.
     """
 
-    def __init__(self, host: str, port: int, what: str) -> None:
+    def __init__(self, host: str, port: int, what: str, level: int = logging.WARNING) -> None:
+        self._level = level
         self._host = host
         self._port = port
         self._what = what
@@ -116,7 +117,8 @@ class DatagramSender:
     def _complain(self, trouble: str) -> None:
         if trouble not in self._said:
             self._said.add(trouble)
-            logger.warning("%s %s:%s: %s; figures are lost meanwhile", self._what, self._host, self._port, trouble)
+            where = f"{self._what} {self._host}:{self._port}"
+            logger.log(self._level, "%s: %s; figures are lost meanwhile", where, trouble)
 
 
 def _address_of(host: str, port: int) -> tuple[int, tuple[object, ...]]:

@@ -183,6 +183,7 @@ class ResourceWatcher(BaseObserver):
     """Restarts a watcher, or signals a child of its processes, that is beyond a limit for too long."""
 
     name = "resource_watcher"
+    is_for_statsd = False
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)

@@ -36,6 +36,7 @@ class ServerObserver(BaseObserver):
     """Counted with each restart."""
 
     default_timeout = 10.0
+    is_for_statsd = False
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)

@@ -22,6 +22,7 @@ takes what it finds.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -70,6 +71,8 @@ class StatsdClient:
         self.port = port
         self.prefix = prefix
         self.sample_rate = sample_rate
+        self.trouble_level = logging.WARNING
+        """Of the log lines about figures that are lost."""
         self._sender: DatagramSender | None = None
 
     def increment(self, bucket: str, delta: int = 1) -> None:
@@ -96,7 +99,7 @@ class StatsdClient:
 
     def put(self, data: bytes) -> None:
         if self._sender is None:
-            self._sender = DatagramSender(self.host, self.port, "statsd server")
+            self._sender = DatagramSender(self.host, self.port, "statsd server", self.trouble_level)
         self._sender.put(data)
 
     def stop(self) -> None:
@@ -110,6 +113,8 @@ class StatsdEmitter(CircusPlugin):
 
     name = "statsd"
     default_app_name = "app"
+    is_for_statsd = True
+    """Whether it is of no use without a statsd server; else nobody misses one that was not named."""
 
     def __init__(
         self,
@@ -128,6 +133,8 @@ class StatsdEmitter(CircusPlugin):
             prefix=self.prefix,
             sample_rate=option(self, "sample_rate", share, 1.0),
         )
+        if not self.is_for_statsd and not {"host", "port"} & config.keys():
+            self.statsd.trouble_level = logging.DEBUG
 
     def handle_recv(self, data: list[bytes]) -> None:
         watcher, event, _ = self.split_data(data)

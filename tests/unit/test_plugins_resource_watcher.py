@@ -310,3 +310,10 @@ def test_watcher_that_cannot_be_asked_for_is_counted_each_time_and_said_once(cap
     assert made.look() == []  # counting began anew
     assert made.counts == {"over_memory": 2, "error": 3}
     assert made.look() == [("restart", {"name": "web", "match": "simple"})]
+
+
+@pytest.mark.parametrize(
+    ("config", "level"), [({}, logging.DEBUG), ({"host": "graphs"}, logging.WARNING), ({"port": "1"}, logging.WARNING)]
+)
+def test_statsd_server_is_missed_only_if_one_was_named(config: dict[str, str], level: int) -> None:
+    assert build(ResourceWatcher, None, watcher="web", **config).statsd.trouble_level == level
