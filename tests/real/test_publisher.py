@@ -163,6 +163,11 @@ def test_two_that_stand_still_are_counted_twice(publisher, tmp_path, context):
         end(second, publisher)
 
 
+def test_socket_that_somebody_else_has_closed_raises_nothing(publisher):
+    publisher.socket.close(0)
+    publisher.send([b"watcher.a.spawn", b"{}"])
+
+
 def test_events_without_a_subscriber_are_sent_and_not_dropped(publisher):
     for number in range(1000):
         publisher.send([b"watcher.a.spawn", b"%d" % number])
