@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -90,6 +90,8 @@ class _Screen:
                 return signal.SIGHUP  # the terminal is gone, and nobody told
             if keyboard in ready and not self.take_keys():
                 return 0
+            if signals.suspended:
+                signals.suspend(curses.endwin)  # the next drawing takes the terminal back
             if self.client.pubsub_socket in ready:
                 self.take_figures()
             if keyboard in ready or signals.take():
@@ -142,7 +144,10 @@ class _Screen:
     def size(self) -> tuple[int, int]:
         """Rows and columns. Asked each time: a signal that tells of a change may come while we are suspended."""
         known = self.window.getmaxyx()
-        columns, rows = os.get_terminal_size(sys.stdout.fileno())
+        try:
+            columns, rows = os.get_terminal_size(sys.stdout.fileno())
+        except OSError:  # the terminal is gone, which we hear of in a moment
+            return known
         if rows and columns and (rows, columns) != known:  # zero: the terminal does not know
             curses.resizeterm(rows, columns)
             return rows, columns
@@ -176,26 +181,31 @@ def _window() -> Iterator[curses.window]:
             pass  # some terminals cannot hide it
         yield window
     finally:
-        curses.endwin()
+        try:
+            curses.endwin()
+        except curses.error:
+            pass  # the terminal is gone, with all its settings
 
 
 class _Signals:
-    """Signals that would end us, and that of a new size, noted; `wake_fd` can be read then.
+    """Signals that would end or suspend us, and that of a new size, noted; `wake_fd` can be read then.
 
-    Those that were ignored when we came (nohup) stay so. Ctrl-Z is in the hands of curses.
+    Those that were ignored when we came (nohup) stay so. Curses would care for Ctrl-Z and a new size too, but does
+    not hear a Ctrl-Z while it draws; it leaves both to whom it finds caring for them.
     """
 
     ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
     def __init__(self) -> None:
         self.ended_by = 0
+        self.suspended = False
         self.wake_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._before: dict[int, Any] = {}
         self._wakeup_before = -1
 
     def __enter__(self) -> _Signals:
         self._wakeup_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        for signum in (*self.ENDING, signal.SIGWINCH):
+        for signum in (*self.ENDING, signal.SIGTSTP, signal.SIGWINCH):
             if signal.getsignal(signum) is not signal.SIG_IGN:
                 self._before[signum] = signal.signal(signum, self._note)
         return self
@@ -210,6 +220,16 @@ class _Signals:
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if signum in self.ENDING:
             self.ended_by = signum
+        elif signum == signal.SIGTSTP:
+            self.suspended = True
+
+    def suspend(self, leave: Callable[[], object]) -> None:
+        """Stop as the user wants; returns when somebody lets us go on."""
+        self.suspended = False
+        leave()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._note)
 
     def take(self) -> bool:
         """Whether a signal came since the last call."""
