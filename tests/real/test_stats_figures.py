@@ -155,3 +155,18 @@ def test_names_are_not_cut_at_a_page(started: list[subprocess.Popen[bytes]]) -> 
     pid = start(started, "x" * 5000 + "/long", "1000", executable="/bin/sleep")
     wait_for(lambda: psutil.Process(pid).cmdline()[-1:] == ["1000"])
     assert Gauge(pid).figures()["cmdline"] == "long"
+
+
+def test_without_proc_psutil_tells_the_same(
+    started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = stopped(start(started, "sleep", "1000"))
+    by_proc = InfoCache().info(pid)
+    monkeypatch.setattr(figures, "is_possible", lambda: False)
+    portable = InfoCache()
+    by_psutil = portable.info(pid)
+    assert by_proc is not None and by_psutil is not None
+    assert by_psutil | {"age": 0} == by_proc | {"age": 0}
+    started[0].kill()
+    started[0].wait()
+    assert portable.info(pid) is None and portable.info(pid) is None
