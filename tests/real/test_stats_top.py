@@ -20,6 +20,8 @@ import zmq
 from tests.real.support import PATIENCE, ROOT
 from tests.real.terminal import Terminal
 
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
 TOP = [sys.executable, "-m", "circus.stats.client"]
 
 
