@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.loop import Loop
-from circus.posix import limits, tree
+from circus.posix import limits, signals, tree
 from circus.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ class Session:
                 runtime.spare_children()
                 self._resigns = not tree.is_subreaper()
             runtime.adopts = tree.become_subreaper()
-        if self._in_main_thread:
+        # Of several arbiters in greenlets of one thread the first is told: they end in any order, and the last one
+        # would put back what the others had put there.
+        if self._in_main_thread and not (self._is_guest and signals.are_taken()):
             self._take_signals()
             runtime.hear_signals = self.hear_signals
         runtime.check_delay = self._arbiter.check_delay

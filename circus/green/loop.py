@@ -16,8 +16,8 @@ from circus.loop import Loop
 _thread_ident = get_original("threading", "get_ident")
 _ThreadEvent = get_original("threading", "Event")
 
-# Threads in which a green loop was made, so that there may be greenlets that wait for it.
-_homes: set[int] = set()
+# Threads that have a green loop, once for each, so that there may be greenlets that wait for it.
+_homes: list[int] = []
 
 
 class GreenLoop(Loop):
@@ -30,8 +30,14 @@ class GreenLoop(Loop):
     is_shared = True
 
     def __init__(self) -> None:
-        _homes.add(_thread_ident())
         super().__init__()
+        self._home = _thread_ident()
+        _homes.append(self._home)
+
+    def close(self, all_fds: bool = False) -> None:
+        if not self._closed:
+            _homes.remove(self._home)
+        super().close(all_fds)
 
     def _new_selector(self) -> selectors.BaseSelector:
         # Also with nothing to wait for it gives the other greenlets a turn each time.

@@ -126,6 +126,11 @@ class Signals:
             self._callback(self._noted.popleft())
 
 
+def are_taken() -> bool:
+    """Whether somebody is being told already."""
+    return isinstance(getattr(signal.getsignal(signal.SIGTERM), "__self__", None), Signals)
+
+
 def _ignored_now() -> set[signal.Signals]:
     return {
         signum
