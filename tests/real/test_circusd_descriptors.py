@@ -36,6 +36,8 @@ def config(directory: Path) -> str:
 
 def test_watcher_that_needs_too_many_is_given_up_with_the_reason_and_the_daemon_goes_on(tmp_path: Path) -> None:
     with Limited(tmp_path, config(tmp_path)) as daemon:
+        given_up = "given up after 5 attempts"
+        daemon.wait_for(lambda: given_up in daemon.call("status", name="large").get("reason_text", ""))
         daemon.wait_for_status("large", "stopped")
         reason = daemon.call("status", name="large")["reason_text"]
         assert "circusd has used up its 64 descriptors; raise the limit" in reason

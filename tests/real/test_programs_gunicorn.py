@@ -33,6 +33,8 @@ class Web:
             [watcher:web]
             cmd = {sys.executable} {words} --worker-tmp-dir {directory} --no-control-socket
             flapping.retry_in = 0.2
+            # A worker that is told to end in its first moment may not hear it, and its master waits for it.
+            graceful_timeout = 5
             """,
         )
 
