@@ -67,7 +67,6 @@ def test_circusd_with_greenlets_loses_nothing_and_answers_while_logs_pour(tmp_pa
         assert answers
         for name in "ab":
             daemon.wait_for_status(name, "stopped")
-        assert len(threads_of(daemon.pid)) == 1
     assert_complete(out, watchers=2, processes=2)
 
 
@@ -83,6 +82,7 @@ def test_circusd_with_greenlets_starts_replaces_restarts_and_ends_as_always(tmp_
     with Daemon(tmp_path, config) as daemon:
         daemon.wait_for_status("web", "active")
         [first] = daemon.pids("web")
+        assert len(threads_of(daemon.pid)) == 1
         os.kill(first, signal.SIGKILL)
         daemon.wait_for(lambda: daemon.pids("web") not in ([], [first]))
         [second] = daemon.pids("web")
@@ -282,6 +282,28 @@ consumer.stop()
         assert host.facts()["others"] == 2
         assert host.facts()["codes"] == [7]
     assert_complete(out, watchers=1, processes=2)
+
+
+@WORLDS
+def test_sigchld_is_left_to_the_program(tmp_path, world):
+    """Whoever handles it there, as libev does when gevent starts a program, may reap what is not his."""
+    script = """
+arbiter = make({"name": "web", "cmd": "sleep 600"})
+
+def work():
+    until(lambda: arbiter.running and arbiter.statuses() == {"web": "active"})
+    with open("/proc/self/status") as file:
+        caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt"))
+    fact(caught=bool(caught & 1 << signal.SIGCHLD - 1))
+    arbiter.stop()
+
+worker = gevent.spawn(work)
+arbiter.start().result()
+worker.get(timeout=20)
+"""
+    with program(script, tmp_path, world) as host:
+        assert host.wait() == 0, host.output
+        assert host.facts() == {"caught": False}
 
 
 @WORLDS
