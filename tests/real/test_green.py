@@ -41,6 +41,12 @@ def threads_of(pid):
     return [name for name in names if not name.startswith("ZMQbg")]
 
 
+def written_pid(daemon, path, number):
+    """The pid that the process of this number, counted from 1, has written."""
+    daemon.wait_for(lambda: path.exists() and path.read_text().count("\n") == number)
+    return int(path.read_text().split()[-1])
+
+
 def assert_complete(path, watchers, processes):
     """Each line of each process is there, whole and in order for its writer."""
     lines = path.read_text().splitlines()
@@ -81,18 +87,16 @@ def test_circusd_with_greenlets_starts_replaces_restarts_and_ends_as_always(tmp_
     """
     with Daemon(tmp_path, config) as daemon:
         daemon.wait_for_status("web", "active")
-        [first] = daemon.pids("web")
+        told = [written_pid(daemon, out, 1)]
         assert len(threads_of(daemon.pid)) == 1
-        os.kill(first, signal.SIGKILL)
-        daemon.wait_for(lambda: daemon.pids("web") not in ([], [first]))
-        [second] = daemon.pids("web")
-        assert daemon.call("reload", waiting=True)["status"] == "ok"
-        [third] = daemon.pids("web")
-        assert daemon.call("restart", waiting=True)["status"] == "ok"
+        os.kill(told[0], signal.SIGKILL)
+        told.append(written_pid(daemon, out, 2))
+        for number, command in enumerate(("reload", "restart"), 3):
+            assert daemon.call(command, waiting=True)["status"] == "ok"
+            told.append(written_pid(daemon, out, number))
+        assert len(set(told)) == 4
         daemon.wait_for_status("web", "active")
-        [fourth] = daemon.pids("web")
-        assert len({first, second, third, fourth}) == 4
-        wait_for(lambda: out.read_text().split() == [str(pid) for pid in (first, second, third, fourth)])
+        assert daemon.pids("web") == told[-1:]
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
 
@@ -200,7 +204,7 @@ def tick():
     global ticks
     while True:
         ticks += 1
-        gevent.sleep(0.001)
+        gevent.sleep(0)  # once in each turn of the hub
 
 def work():
     until(lambda: arbiter.running and arbiter.statuses() == {"web": "active"})
