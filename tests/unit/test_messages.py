@@ -211,3 +211,16 @@ def test_a_damaged_request_is_a_request_or_a_bad_request(value, data):
     body = json.dumps(value).encode()
     at = data.draw(st.integers(0, len(body)))
     parsed_or_refused(body[:at] + data.draw(st.binary(max_size=3)) + body[at + data.draw(st.integers(0, 3)) :])
+
+
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=3) | st.integers() | st.booleans() | st.none(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text() | st.integers(), _ANYTHING))
+def test_object_is_encoded_in_pieces_as_in_one(message):
+    assert encode(message) == json.dumps(message).encode()
