@@ -62,6 +62,7 @@ SLOW_START = """
     """
 
 
+@pytest.mark.untraced
 def test_sigterm_at_any_instant_of_a_long_start_ends_all_of_it_in_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +197,7 @@ def test_hangup_reloads_every_watcher_gracefully(tmp_path: Path) -> None:
 # ---- and starts again ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("addresses", ["tcp", "ipc"])
 def test_daemon_started_right_after_quit_waiting_finds_its_addresses_free(tmp_path: Path, addresses: str) -> None:
     pidfile = tmp_path / "pid"

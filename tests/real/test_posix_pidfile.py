@@ -122,6 +122,7 @@ def test_second_daemon_is_refused_while_the_first_lives_and_not_after_its_death(
     second.unlink()
 
 
+@pytest.mark.untraced
 def test_of_many_daemons_started_at_once_exactly_one_wins(path: str) -> None:
     def contest() -> int:
         start, go = os.pipe()
