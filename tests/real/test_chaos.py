@@ -18,7 +18,7 @@ from circus.client import CircusClient
 from tests.real.proc import children_of, descriptors_of, patience, threads_of, zombies_of
 from tests.real.support import Daemon, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 WATCHERS = {f"plain-{number}": 20 for number in range(8)} | {"streamed": 30, "hooked": 5, "blocked": 5}
 CLIENTS = 8

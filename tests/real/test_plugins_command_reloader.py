@@ -11,7 +11,7 @@ import pytest
 from tests.real.proc import text_of
 from tests.real.support import Daemon
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 PLUGIN = "[plugin:reloader]\nuse = circus.plugins.command_reloader.CommandReloader\nloop_rate = 0.1\n"
 

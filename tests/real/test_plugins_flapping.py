@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.support import Daemon, Program
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 USE = "circus.plugins.flapping.Flapping"
 CRASHER = "[watcher:crasher]\ncmd = false\nautostart = False\ncopy_env = True\n"

@@ -18,7 +18,7 @@ from tests.real.proc import program
 from tests.real.support import Daemon, free_port
 from tests.real.udp import Listener
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 LONG = 20.0  # seconds, where an answer must not come from the time-out
 

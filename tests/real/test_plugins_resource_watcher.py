@@ -13,7 +13,7 @@ import pytest
 from tests.real.proc import text_of
 from tests.real.support import Daemon
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 # The first of them, while the file is not there, takes more than it should; the next one has learnt.
 EATER = """

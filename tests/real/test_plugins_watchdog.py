@@ -13,7 +13,7 @@ import pytest
 from tests.real.proc import text_of
 from tests.real.support import Daemon
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 # Notes its pid and the signals it gets; talks every 20 ms while the file `talk` is there.
 WORKER = """

@@ -20,7 +20,7 @@ import zmq
 from tests.real.support import PATIENCE, ROOT
 from tests.real.terminal import Terminal
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 TOP = [sys.executable, "-m", "circus.stats.client"]
 
