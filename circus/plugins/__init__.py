@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class CircusPlugin:
         self.check_delay = check_delay
         self.ssh_server = ssh_server
         self.running = False
-        self.loop = Loop()
+        self.loop = _new_loop()
         self.context: zmq.Context[Any] | None = None
         self.sub_socket: zmq.Socket[bytes] | None = None
         self.substream: zmq.Socket[bytes] | None = None
@@ -237,6 +238,15 @@ def main(args: Sequence[str] | None = None) -> int:
     if code:
         raise SystemExit(code)  # also when nobody passes on what we return, as in `python -c "...; main()"`
     return code
+
+
+def _new_loop() -> Loop:
+    """Plugins written for Circus 0.19 may use tornado's timers; who does has loaded it by now."""
+    if "tornado.ioloop" not in sys.modules:
+        return Loop()
+    from circus.plugins.tornado_loop import TornadoLoop
+
+    return TornadoLoop()
 
 
 def _nothing() -> None:

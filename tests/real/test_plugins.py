@@ -260,6 +260,51 @@ def test_program_using_the_library_names_plugins_as_dictionaries(tmp_path: Path)
         assert config["name"] == "plugin:mine-Diary"
 
 
+def test_timers_of_tornado_work_in_a_plugin_written_for_it(tmp_path: Path) -> None:
+    pytest.importorskip("tornado")
+    module(
+        tmp_path,
+        """
+        import json
+        from circus.plugins import CircusPlugin
+        from tornado.ioloop import PeriodicCallback
+
+        class Old(CircusPlugin):
+            def __init__(self, *args, **config):
+                super().__init__(*args, **config)
+                self.ticks = 0
+                self.period = PeriodicCallback(self.look_after, 50)
+
+            def tell(self, **facts):
+                with open(self.config["tell"], "a") as file:
+                    file.write(json.dumps(facts) + "\\n")
+
+            def handle_init(self):
+                self.period.start()
+
+            def handle_stop(self):
+                self.period.stop()
+                self.tell(stop=self.ticks)
+
+            def handle_recv(self, data):
+                self.tell(event=self.split_data(data)[1])
+
+            def look_after(self):
+                self.ticks += 1
+                if self.ticks % 5 == 0:
+                    self.tell(tick=self.call("status", name="web")["status"])
+        """,
+    )
+    path = tmp_path / "told"
+    with Daemon(tmp_path, f"[plugin:old]\nuse = mine.Old\ntell = {path}\n{WEB}") as daemon:
+        daemon.wait_for(lambda: len(facts(path, "tick")) > 2)
+        daemon.call("set", name="web", options={"graceful_timeout": 3})
+        daemon.wait_for(lambda: "updated" in facts(path, "event"))
+        daemon.call("stop", name="plugin:old", waiting=True)
+        assert facts(path, "stop")[0] >= 15
+        assert set(facts(path, "tick")) == {"active"}
+
+
 # ---- by hand -----------------------------------------------------------------------------------------------------
 
 
