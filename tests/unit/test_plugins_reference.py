@@ -7,7 +7,7 @@ from pathlib import Path
 from circus.plugins import reference
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = {"__init__", "_statsd", "datagrams", "options", "reference", "runner", "server_observer"}
+SHARED = {"__init__", "_statsd", "datagrams", "options", "reference", "runner", "server_observer", "tornado_loop"}
 
 
 def test_page_in_the_repository_is_the_one_the_modules_make() -> None:
