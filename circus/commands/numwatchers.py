@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 class NumWatchers(Command):
     """Get the number of watchers
 
+    Plugins and the statistics daemon are watchers, too.
+
         $ circusctl numwatchers
         3
     """
