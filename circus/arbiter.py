@@ -1,4 +1,4 @@
-"""The arbiter as circusd, hooks and programs hold it: builds the parts, runs the loop, and is the door for wishes.
+"""The arbiter as circusd, hooks and programs hold it: builds the parts, runs the loop, and is the door for requests.
 
 Nothing is bound, forked or started before `start`. Methods that take time return a future and may be called from
 any thread; inside the loop's thread they act at once.
@@ -13,18 +13,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from circus.common.future import Future, failed, finished
+from circus.common.names import DEFAULT_ENDPOINT_STATS
+from circus.control.operations import Requests
+from circus.control.session import Doors, Session
 from circus.controller import Controller
 from circus.exc import AlreadyExist, ConfigError
-from circus.future import Future, failed, finished
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Machine
 from circus.management import Management
-from circus.names import DEFAULT_ENDPOINT_STATS
-from circus.own_programs import Daemon, flapping_defaults, own_programs, plugin_dict
-from circus.session import Doors, Session
-from circus.spec import CircusSpec, ConfigSpec, WatcherSpec
+from circus.options.own_programs import Daemon, flapping_defaults, own_programs, plugin_dict
+from circus.options.table import CircusSpec, ConfigSpec, WatcherSpec
 from circus.watcher import Watcher
-from circus.wishes import Wishes
 
 logger = logging.getLogger("circus")
 
@@ -136,7 +136,7 @@ class Arbiter(Management):
     def _populate(self, watchers: Iterable[Watcher]) -> None:
         """Begin with a machine that knows of nothing but these watchers."""
         self.machine = Machine(random.random, self.warmup_delay)
-        self._wishes = Wishes(self, self.machine)
+        self._requests = Requests(self, self.machine)
         self._watchers = {}
         self._names = {}
         for watcher in watchers:
@@ -173,7 +173,7 @@ class Arbiter(Management):
     @property
     def _cfg(self) -> dict[str, Any] | None:
         """Kept for programs that look: the configuration file as dictionaries, as it is now."""
-        from circus.config_compat import get_config
+        from circus.config.compat import get_config
 
         return get_config(self.config_file) if self.config_file else None
 
@@ -271,7 +271,7 @@ class Arbiter(Management):
         session.hear_signals()
         self.runtime = None
         session.close(keep_doors=self.machine.restarting and self.is_daemon)
-        # Read last: the latest wish wins, even one that comes when all is down.
+        # Read last: the latest request wins, even one that comes when all is down.
         self._restarting = session.runtime.restart_wanted and self.machine.restarting
         if self._own_loop:
             session.loop.close()

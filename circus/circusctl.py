@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from circus import __version__
 from circus.commands import command_names, get_command
-from circus.commands.console import FAILED, OK, USAGE_LINE, Console, Globals, say
-from circus.commands.words import split_globals
+from circus.ctl.argv import split_globals
+from circus.ctl.console import FAILED, OK, USAGE_LINE, Console, Globals, say
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,7 @@ GLOBAL_FLAGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `circusctl`. Returns the exit code: 0, 1 no answer or bad words, 2 usage, 3 error reply."""
     if os.environ.get("AUTO_COMPLETE"):
-        from circus.completion import auto_complete
+        from circus.ctl.completion import auto_complete
 
         return auto_complete()
     try:
@@ -62,7 +62,7 @@ def _run(argv: Sequence[str]) -> int:
         if chosen.help:
             return _help(words)
         if chosen.completion:
-            from circus.completion import script
+            from circus.ctl.completion import script
 
             return _print(script(chosen.completion))
         options = chosen
@@ -75,7 +75,7 @@ def _work(console: Console, words: Sequence[str]) -> int:
     try:
         if words:
             return console.run(words)
-        from circus.commands.shell import run_shell
+        from circus.ctl.prompt import run_shell
 
         return run_shell(console, VERSION)
     finally:
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _help(words: Sequence[str]) -> int:
     from circus.commands import get_commands
-    from circus.commands.manual import manual, overview
+    from circus.ctl.manual import manual, overview
 
     if words:
         command = get_command(words[0])

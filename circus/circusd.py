@@ -13,7 +13,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from circus import __version__, config, logs, names
+from circus import __version__, config
+from circus.common import names
+from circus.posix import logs
 from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
 from circus.posix.daemon import get_maxfd as get_maxfd
@@ -23,7 +25,7 @@ from circus.posix.pidfile import Pidfile
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
     from circus.config import Problem
-    from circus.spec import CircusSpec, ConfigSpec
+    from circus.options.table import CircusSpec, ConfigSpec
 
 logger = logging.getLogger("circus")
 
@@ -105,7 +107,7 @@ def check(path: str, show: bool) -> int:
     """Print all problems of a configuration; 1 if it cannot be used or a watcher of it is left out."""
     spec, problems = config.read(path, os.environ)
     if show:
-        from circus.config_show import show as show_lines
+        from circus.config.show import show as show_lines
 
         for line in show_lines(path, os.environ):
             print(line.encode(errors="backslashreplace").decode())

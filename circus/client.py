@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from circus.common.messages import CAST
+from circus.common.names import DEFAULT_ENDPOINT_DEALER
 from circus.exc import INVALID_JSON, CallError
-from circus.messages import CAST
-from circus.names import DEFAULT_ENDPOINT_DEALER
 
 if TYPE_CHECKING:
     import asyncio

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from circus.client import connect
-from circus.names import DEFAULT_ENDPOINT_SUB
+from circus.common.names import DEFAULT_ENDPOINT_SUB
 
 if TYPE_CHECKING:
     from types import TracebackType

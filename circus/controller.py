@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from circus.commands import get_command, get_commands
 from circus.commands.base import Answer, Command, Pending
-from circus.convert import to_bytes
+from circus.common.convert import to_bytes
+from circus.common.messages import BadRequest, Request, parse_request, reply_error, reply_ok, shortened
 from circus.exc import (
     BAD_MSG_DATA_ERROR,
     COMMAND_ERROR,
@@ -25,8 +26,7 @@ from circus.exc import (
     ConflictError,
     MessageError,
 )
-from circus.messages import BadRequest, Request, parse_request, reply_error, reply_ok, shortened
-from circus.server import Discovery, RequestServer
+from circus.wire.server import Discovery, RequestServer
 
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
@@ -64,7 +64,7 @@ class Controller:
         return get_commands()
 
     def start(self, server: RequestServer | None = None) -> None:
-        """Bind, or go on with the server of another controller. Raises `circus.server.EndpointError`, an OSError."""
+        """Bind, or go on with the server of another controller. Raises `EndpointError`, an OSError."""
         assert self.loop is not None
         if server is None:
             server = RequestServer(self.context, self.endpoint, self.loop, self._received)

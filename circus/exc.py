@@ -33,7 +33,7 @@ class ArgumentError(Exception):
 
 
 class ConflictError(Exception):
-    """A wish that contradicts another one and cannot be queued."""
+    """A request that contradicts another one and cannot be queued."""
 
 
 class ImportStringError(ImportError):

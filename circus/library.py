@@ -20,10 +20,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from circus import hooks, names
 from circus.arbiter import Arbiter
-from circus.future import Future
+from circus.common import names
+from circus.common.future import Future
 from circus.loop import Loop
+from circus.runtime import hooks
 from circus.watcher import Watcher
 
 

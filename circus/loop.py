@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from circus.future import Future
+from circus.common.future import Future
 
 logger = logging.getLogger("circus")
 

@@ -1,4 +1,4 @@
-"""What can be asked of an arbiter and wished of it, from any thread. Its settings and its life are `circus.arbiter`."""
+"""What can be asked of an arbiter, from any thread. Its settings and its life are `circus.arbiter`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from circus import finding, hooks
+from circus.common.future import Future, finished
+from circus.control import registry
 from circus.exc import MessageError
-from circus.future import Future, finished
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Machine
-from circus.options import Effect
+from circus.options.option import Effect
 from circus.process import UNEXISTING, Process
+from circus.runtime import hooks
 from circus.watcher import Watcher
 
 if TYPE_CHECKING:
-    from circus.runtime import Runtime
-    from circus.wishes import Wishes
+    from circus.control.operations import Requests
+    from circus.runtime.runtime import Runtime
 
 GLOBAL_OPTIONS = ("endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint")
 
@@ -32,7 +33,7 @@ class Management:
     _loop: Loop | None
     _watchers: dict[int, Watcher]
     _names: dict[str, Watcher]  # by lower-case name, for speed; one that was removed may still be in it
-    _wishes: Wishes
+    _requests: Requests
 
     # ---- watchers ----------------------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ class Management:
         watcher = self._names.get(name.lower())
         if watcher is not None and watcher.machine is not None and watcher.machine.key in self.machine.watchers:
             return watcher
-        return finding.by_name(self.watchers, name)
+        return registry.by_name(self.watchers, name)
 
     def find(self, name: str) -> Watcher:
         """As `get_watcher`, with the MessageError of a command."""
@@ -69,7 +70,7 @@ class Management:
 
     def match(self, pattern: str, method: str = "glob") -> list[Watcher]:
         """Watchers whose name matches, by priority. MessageError if none does or the method is unknown."""
-        return finding.matching(self.iter_watchers(), pattern, method)
+        return registry.matching(self.iter_watchers(), pattern, method)
 
     def rm_watcher(self, name: str, nostop: bool = False) -> Future[Any]:
         return self.ask("rm", [name], nostop=nostop)
@@ -112,7 +113,7 @@ class Management:
 
     def dstats(self) -> Future[dict[str, Any]]:
         """Figures of this process."""
-        from circus.sampling import daemon_figures, in_thread
+        from circus.control.sampling import daemon_figures, in_thread
 
         return in_thread(lambda: daemon_figures(self.pid), self.not_in_loop)
 
@@ -125,7 +126,7 @@ class Management:
 
     def stats(self, names: Sequence[str] | None, pid: int | None, extended: bool) -> Future[Any]:
         """{watcher: {pid: figures}}; taken in another thread, because asking the system takes its time."""
-        from circus.sampling import extend, figures, in_thread
+        from circus.control.sampling import extend, figures, in_thread
 
         watchers = self.watchers if names is None else [self.find(name) for name in names]
         wanted = [(watcher, watcher.processes) for watcher in watchers]
@@ -134,15 +135,15 @@ class Management:
         future = in_thread(lambda: figures(wanted), self.not_in_loop)
         return extend(self, watchers, future) if extended else future
 
-    # ---- wishes ------------------------------------------------------------------------------------------------
+    # ---- requests ------------------------------------------------------------------------------------------------
 
     def ask(self, verb: str, names: Sequence[str] | None = None, **arguments: Any) -> Future[Any]:
-        """Wish something for watchers by name (None: all). The future holds the keys of a waiting reply.
+        """Ask something for watchers by name (None: all). The future holds the keys of a waiting reply.
 
         Raises MessageError for unknown names or bad values. Verbs: start, stop, restart, reload, incr, decr, set,
         kill, rm, add, quit, reloadconfig.
         """
-        future: Future[Any] = self.within(lambda: self._wishes.carry_out(verb, names, arguments))
+        future: Future[Any] = self.within(lambda: self._requests.carry_out(verb, names, arguments))
         return future.guarded_by(lambda: self._may_wait(verb, names))
 
     def within(self, work: Callable[[], Any]) -> Any:
@@ -164,7 +165,7 @@ class Management:
 
     def change_spec(self, watcher: Watcher, options: Mapping[str, Any]) -> dict[str, Effect]:
         """Change options without replacing processes; what each change would cost."""
-        effects: dict[str, Effect] = self.within(lambda: self._wishes.change_quietly(watcher, options))
+        effects: dict[str, Effect] = self.within(lambda: self._requests.change_quietly(watcher, options))
         return effects
 
     def restart(self, inside_circusd: bool = False, watcher_iter_func: Any = None) -> Future[Any]:
@@ -189,7 +190,7 @@ class Management:
 
     def send_signal(self, watcher: Watcher, signum: int, pid: int | None = None, **whom: Any) -> None:
         """The `signal` command. MessageError if a child is named without a way to find its parent."""
-        from circus.signalling import send
+        from circus.runtime.signalling import send
 
         self.within(lambda: send(self.machine, watcher, signum, pid, **whom))
         self.settle_soon()

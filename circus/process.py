@@ -17,14 +17,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from circus import settings
-from circus.launching import command_line, launch, variables_of
-from circus.names import NO_SUCH_PROCESS
-from circus.offspring import Remembered, Worker
-from circus.options import Option
+from circus.common.names import NO_SUCH_PROCESS
+from circus.options import settings
+from circus.options.option import Option
+from circus.options.table import WatcherSpec
 from circus.posix import tree
-from circus.posix.processes import Relic, look
-from circus.spec import WatcherSpec
+from circus.posix.processes import ProcessEntry, look
+from circus.runtime.launching import command_line, launch, variables_of
+from circus.runtime.offspring import Remembered, Worker
 
 if TYPE_CHECKING:
     from circus.watcher import Watcher
@@ -189,7 +189,7 @@ class Process:
             self.wait()
         left = offspring.left_by(worker, [])
         tree.kill_tree(left, signal.SIGTERM)
-        while any(not relic.is_zombie for relic in left) and time.monotonic() < kill_at + KILL_PATIENCE:
+        while any(not entry.is_zombie for entry in left) and time.monotonic() < kill_at + KILL_PATIENCE:
             if time.monotonic() >= kill_at:
                 tree.kill_tree(left, signal.SIGKILL)
             time.sleep(POLL_DELAY)
@@ -207,12 +207,12 @@ class Process:
     @property
     def status(self) -> int:
         """RUNNING, DEAD_OR_ZOMBIE, UNEXISTING or OTHER. Reaps nothing."""
-        relic = look(self._pid) if self._pid and not self._ended else None
-        if relic is None:
+        entry = look(self._pid) if self._pid and not self._ended else None
+        if entry is None:
             return UNEXISTING
-        if relic.is_zombie:
+        if entry.is_zombie:
             return DEAD_OR_ZOMBIE
-        return RUNNING if relic.state in ("R", "S", "D", "I") else OTHER
+        return RUNNING if entry.state in ("R", "S", "D", "I") else OTHER
 
     def age(self) -> float:
         """Seconds since it was started."""
@@ -230,9 +230,9 @@ class Process:
 
     def send_signal_child(self, pid: int, sig: int) -> None:
         """Raises psutil.NoSuchProcess if `pid` is not a direct child."""
-        for relic in self._family(recursive=False):
-            if relic.pid == int(pid):
-                tree.kill_tree([relic], sig)
+        for entry in self._family(recursive=False):
+            if entry.pid == int(pid):
+                tree.kill_tree([entry], sig)
                 return
         from circus.posix.info import no_such_process  # here, because it loads psutil
 
@@ -242,23 +242,23 @@ class Process:
         tree.kill_tree(self._family(recursive), sig)
 
     def children(self, recursive: bool = False) -> list[int]:
-        return [relic.pid for relic in self._family(recursive)]
+        return [entry.pid for entry in self._family(recursive)]
 
     def is_child(self, pid: int) -> bool:
         return int(pid) in self.children()
 
-    def _family(self, recursive: bool) -> list[Relic]:
+    def _family(self, recursive: bool) -> list[ProcessEntry]:
         if self._ended or not self._pid:
             return []
         if recursive:
             return tree.descendants(self._pid)
-        return [relic for relic in map(look, tree.direct_children(self._pid)) if relic is not None]
+        return [entry for entry in map(look, tree.direct_children(self._pid)) if entry is not None]
 
     # ---- figures -----------------------------------------------------------------------------------------------
 
     def info(self) -> dict[str, Any] | str:
         """Figures, or the text `No such process (stopped?)`."""
-        from circus.sampling import process_figures
+        from circus.control.sampling import process_figures
 
         figures = process_figures(self._pid) if self._pid and not self._ended else None
         if figures is None:

@@ -14,24 +14,33 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from circus import convert
-from circus.convert import bytes2human, env_to_str, human2bytes, resolve_name, to_bool, to_bytes, to_signum, to_str
-from circus.environment import watcher_env
-from circus.exc import ConflictError, ImportStringError
-from circus.future import Future
-from circus.launching import working_dir as get_working_dir
-from circus.logs import LOG_DATE_FMT, LOG_DATE_SYSLOG_FMT, LOG_FMT, LOG_LEVELS, configure_logger
-from circus.loop import Loop, Timer
-from circus.names import (
+from circus.common import convert
+from circus.common.convert import (
+    bytes2human,
+    env_to_str,
+    human2bytes,
+    resolve_name,
+    to_bool,
+    to_bytes,
+    to_signum,
+    to_str,
+)
+from circus.common.future import Future
+from circus.common.names import (
     DEFAULT_ENDPOINT_DEALER,
     DEFAULT_ENDPOINT_MULTICAST,
     DEFAULT_ENDPOINT_STATS,
     DEFAULT_ENDPOINT_SUB,
 )
+from circus.common.template import expand
+from circus.exc import ConflictError, ImportStringError
+from circus.loop import Loop, Timer
 from circus.posix.daemon import MAXFD
 from circus.posix.info import get_info
+from circus.posix.logs import LOG_DATE_FMT, LOG_DATE_SYSLOG_FMT, LOG_FMT, LOG_LEVELS, configure_logger
 from circus.posix.users import user_info
-from circus.template import expand
+from circus.runtime.environment import watcher_env
+from circus.runtime.launching import working_dir as get_working_dir
 
 if TYPE_CHECKING:
     import configparser
@@ -229,7 +238,7 @@ def get_connection(
 
 def create_udp_socket(mcast_addr: str, mcast_port: int) -> socket.socket:
     """A socket in a multicast group. ValueError if that is no multicast address."""
-    from circus.server import multicast_socket
+    from circus.wire.server import multicast_socket
 
     return multicast_socket(f"udp://{mcast_addr}:{mcast_port}")
 

@@ -12,17 +12,18 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from circus import names, settings
-from circus.environment import python_paths, watcher_env
+from circus.common import names
+from circus.common.future import Future, finished
 from circus.exc import MessageError
-from circus.future import Future, finished
-from circus.hooks import Hook, resolve_hook
-from circus.launching import working_dir
 from circus.machine.process import Process as MachineProcess
 from circus.machine.watcher import Watcher as Machine
-from circus.options import Effect, Option
+from circus.options import settings
+from circus.options.option import Effect, Option
+from circus.options.table import WatcherSpec
 from circus.process import Process
-from circus.spec import WatcherSpec
+from circus.runtime.environment import python_paths, watcher_env
+from circus.runtime.hooks import Hook, resolve_hook
+from circus.runtime.launching import working_dir
 
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
@@ -263,7 +264,7 @@ class Watcher:
         else:
             pump.close(done)
 
-    # ---- wishes ------------------------------------------------------------------------------------------------
+    # ---- requests ------------------------------------------------------------------------------------------------
 
     def start(self) -> Future[dict[str, Any]]:
         """Future of {"started": [pid], "kept": [pid]}."""
@@ -293,7 +294,7 @@ class Watcher:
     ) -> Future[bool]:
         """Future of True, or False if it is dead or already being ended."""
         found = self._find(process.pid)
-        if found is None or found.requested:
+        if found is None or found.end_requested:
             return finished(False)
         future = self._ask("kill", pid=process.pid, signum=stop_signal, graceful_timeout=graceful_timeout)
         return future.then(lambda _: True)
@@ -356,8 +357,8 @@ class Watcher:
 
     def live(self) -> list[MachineProcess]:
         """Oldest first; those that are ending included."""
-        # Over a copy: the loop may be changing the roster while another thread looks.
-        return [process for process in self.machine.roster if process.is_live] if self.machine is not None else []
+        # Over a copy: the loop may be changing the table while another thread looks.
+        return [process for process in self.machine.table if process.is_live] if self.machine is not None else []
 
     def _find(self, pid: int) -> MachineProcess | None:
         return next((process for process in self.live() if process.pid == pid), None)
@@ -371,7 +372,7 @@ class Watcher:
         if face is None:
             face = Process.of_watcher(self, process.pid, process.wid, process.started)
             self._faces[process.pid] = face
-        face.stopping = process.requested
+        face.stopping = process.end_requested
         return face
 
     def get_active_processes(self) -> list[Process]:

@@ -1,46 +1,42 @@
 """The layers of the house, once: `test_layers.py` holds the imports to them, `tests/run` takes coverage by them.
 
-    python tests/layers.py pure     # file patterns of words, data and decisions, comma-separated
+    python tests/layers.py         file patterns of every layer, comma-separated
+    python tests/layers.py pure    those of ground, data and decisions
 """
 
 from __future__ import annotations
 
 import sys
-from fnmatch import fnmatchcase
 
-# In order: a module imports only from its own layer and from those before it. Names are relative to `circus`; one that
-# is given in full counts before a pattern.
+# In order: a module imports only from its own layer and from those before it. A word is a module or a whole folder.
 LAYERS = {
-    "words": "exc names convert template future",
-    "data": "options spec settings environment own_programs config config_* messages",
-    "decisions": "machine machine.*",
-    "effects": "loop logs posix posix.* sockets stream stream.* server publisher client consumer",
-    "commands": "commands commands.*",
-    "shell": "hooks launching runtime controller wishes arbiter watcher process library management session"
-    " reconfigure finding offspring sampling signalling sighandler util pidfile fixed_threading green green.*",
-    # What circusctl needs besides the commands lives beside them.
-    "programs": "circusd circusctl completion reference commands.console commands.shell commands.listening"
-    " commands.diagnose commands.peers plugins plugins.* stats stats.* web web.*",
+    "ground": "exc common",
+    "data": "options config",
+    "decisions": "machine",
+    "effects": "loop posix stream wire sockets",
+    "commands": "commands",
+    "runtime": "runtime",
+    "control": "control",
+    "faces": "arbiter watcher process library client consumer controller sighandler pidfile fixed_threading util green",
+    "programs": "circusd circusctl ctl plugins stats reference web",
 }
 
-PURE = ("words", "data", "decisions")
+PURE = ("ground", "data", "decisions")
 
 
 def layer_of(module: str) -> str:
     """Layer of `circus.a.b`. LookupError for a module that is in none: give it one above, and in docs/design.md."""
-    name = module.removeprefix("circus.")
-    patterns = [(layer, pattern) for layer, words in LAYERS.items() for pattern in words.split()]
-    for layer, pattern in sorted(patterns, key=lambda item: "*" in item[1]):
-        if fnmatchcase(name, pattern):
+    place = module.removeprefix("circus.").partition(".")[0]
+    for layer, places in LAYERS.items():
+        if place in places.split():
             return layer
     raise LookupError(f"{module} has no layer: put it into the table of tests/layers.py and of docs/design.md")
 
 
 def files(layers: tuple[str, ...]) -> str:
     """File patterns of these layers, as coverage takes them."""
-    patterns = [pattern for layer in layers for pattern in LAYERS[layer].split()]
-    found = [f"circus/{pattern.replace('.', '/')}" for pattern in patterns]
-    return ",".join(["circus/__init__.py", *(path if path.endswith("/*") else f"{path}.py" for path in found)])
+    places = [place for layer in layers for place in LAYERS[layer].split()]
+    return ",".join(["circus/__init__.py", *(f"circus/{place}{end}" for place in places for end in (".py", "/*"))])
 
 
 if __name__ == "__main__":

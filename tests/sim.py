@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from circus.convert import signal_name
+from circus.common.convert import signal_name
 from circus.machine import actions, events
 from circus.machine.actions import Scope
 from circus.machine.arbiter import Arbiter
 from circus.machine.process import State
 from circus.machine.watcher import Phase, Watcher
-from circus.spec import WatcherSpec
+from circus.options.table import WatcherSpec
 
 HUP, KILL, USR1, TERM = 1, 9, 10, 15
 
@@ -118,49 +118,49 @@ class Sim:
         """The same for a hook."""
         self._hooks[name, hook] = list(scripts)
 
-    # ---- wishes: each returns its ticket -----------------------------------------------------------------------
+    # ---- requests: each returns its ticket -----------------------------------------------------------------------
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Several wishes or facts before the machine settles."""
+        """Several requests or facts before the machine settles."""
         self._held = True
         yield
         self._held = False
         self.settle()
 
     def start(self, *watchers: Watcher, single: bool = True) -> int:
-        return self._wish(self.arbiter.start, _keys(watchers), single and len(watchers) == 1)
+        return self._request(self.arbiter.start, _keys(watchers), single and len(watchers) == 1)
 
     def stop(self, *watchers: Watcher, single: bool = True) -> int:
-        return self._wish(self.arbiter.stop, _keys(watchers), single and len(watchers) == 1)
+        return self._request(self.arbiter.stop, _keys(watchers), single and len(watchers) == 1)
 
     def restart(self, *watchers: Watcher, single: bool = True) -> int:
-        return self._wish(self.arbiter.restart, _keys(watchers), single and len(watchers) == 1)
+        return self._request(self.arbiter.restart, _keys(watchers), single and len(watchers) == 1)
 
     def reload(self, *watchers: Watcher, single: bool = True, sequential: bool = False) -> int:
-        return self._wish(self.arbiter.reload, _keys(watchers), single and len(watchers) == 1, sequential)
+        return self._request(self.arbiter.reload, _keys(watchers), single and len(watchers) == 1, sequential)
 
     def remove(self, watcher: Watcher, nostop: bool = False) -> int:
-        return self._wish(self.arbiter.remove, watcher.key, nostop)
+        return self._request(self.arbiter.remove, watcher.key, nostop)
 
     def add_and_start(self, watcher: Watcher) -> int:
-        return self._wish(self.arbiter.add_and_start, watcher)
+        return self._request(self.arbiter.add_and_start, watcher)
 
     def change(self, watcher: Watcher, replace: bool = False, updates: int = 0, **options: Any) -> int:
-        return self._wish(self.arbiter.change, watcher.key, watcher.spec.replace(**options), replace, updates)
+        return self._request(self.arbiter.change, watcher.key, watcher.spec.replace(**options), replace, updates)
 
     def kill(self, watcher: Watcher, *wids: int, signum: int | None = None, timeout: float | None = None) -> int:
         serials = [child.serial for child in self.alive(watcher) if child.wid in wids or not wids]
-        return self._wish(self.arbiter.kill, watcher.key, serials, signum, timeout)
+        return self._request(self.arbiter.kill, watcher.key, serials, signum, timeout)
 
     def quit(self, restart: bool = False, **more: bool) -> int:
-        return self._wish(lambda now, ticket: self.arbiter.quit(now, ticket, restart, **more))
+        return self._request(lambda now, ticket: self.arbiter.quit(now, ticket, restart, **more))
 
     def signal(self, watcher: Watcher, wid: int, signum: int, recursive: bool = False) -> None:
         self.arbiter.signal(watcher.key, self.child(watcher, wid).serial, signum, recursive)
         self.settle()
 
-    def _wish(self, method: Callable[..., object], *arguments: object) -> int:
+    def _request(self, method: Callable[..., object], *arguments: object) -> int:
         self._count += 1
         ticket = self._count
         self.waiting.add(ticket)
@@ -268,11 +268,11 @@ class Sim:
         for _ in range(PATIENCE):
             while self._queue and self._queue[0][0] <= self.now:
                 heapq.heappop(self._queue)[2]()
-            wishes = self.arbiter.settle(self.now)
+            actions = self.arbiter.settle(self.now)
             again = self.arbiter.settle(self.now) if self._checks else []
             if again:
                 raise Unexpected(f"settled, then wanted {again} without a new fact")
-            for action in wishes:
+            for action in actions:
                 getattr(self, "_on_" + type(action).__name__.lower())(action)
             if self.next_at() > self.now:
                 self._check()
@@ -459,22 +459,22 @@ class Sim:
             _check_counts(watcher)
             if watcher.phase is Phase.STOPPED:
                 assert watcher.key not in self._open, f"{watcher.name}: stopped with open streams"
-                assert not len(watcher.roster), f"{watcher.name}: stopped with processes"
+                assert not len(watcher.table), f"{watcher.name}: stopped with processes"
         self._bury()
 
     def _bury(self) -> None:
         """Forget the dead of whom the machine knows nothing any more."""
         for child in [c for c in self.children.values() if c.reaped]:
             watcher = self.arbiter.find(child.key)
-            if watcher is None or watcher.roster.get(child.serial) is None:
+            if watcher is None or watcher.table.get(child.serial) is None:
                 del self.children[child.serial]
 
     def _check_processes(self, watcher: Watcher) -> None:
         seen = {c.serial: c.pid for c in self._of(watcher) if c.pid and not c.reaped and not c.program.stuck}
-        known = {p.serial: p.pid for p in watcher.roster.live() if not self.children[p.serial].program.stuck}
+        known = {p.serial: p.pid for p in watcher.table.live() if not self.children[p.serial].program.stuck}
         assert known == seen, f"{watcher.name}: it takes {known} for running, but it is {seen}"
-        for process in watcher.roster.in_state(State.ENDING, State.LEFTOVERS):
-            has_end = watcher.kill_at(process.serial) is not None or process.killed
+        for process in watcher.table.in_state(State.ENDING, State.LEFTOVERS):
+            has_end = watcher.kill_at(process.serial) is not None or process.kill_sent
             assert has_end, f"{watcher.name}: {process.pid} was asked to end but will never be killed"
 
 
@@ -482,11 +482,11 @@ def _check_counts(watcher: Watcher) -> None:
     """Never more current processes than wanted; during a graceful reload as many again of older generations."""
     if watcher.phase not in (Phase.STARTING, Phase.FINISHING, Phase.ACTIVE):
         return
-    current = [p for p in watcher.roster if p.is_current]
-    young = [p for p in current if p.generation == watcher.crew.generation]
-    limit = 2 * watcher.crew.target if watcher.crew.reloading and not watcher.crew.sequential else watcher.crew.target
+    current = [p for p in watcher.table if p.is_current]
+    young = [p for p in current if p.generation == watcher.pool.generation]
+    limit = 2 * watcher.pool.target if watcher.pool.reloading and not watcher.pool.sequential else watcher.pool.target
     assert len(current) <= limit, f"{watcher.name}: {len(current)} run instead of {limit}"
-    assert len(young) <= watcher.crew.target, f"{watcher.name}: {len(young)} run instead of {watcher.crew.target}"
+    assert len(young) <= watcher.pool.target, f"{watcher.name}: {len(young)} run instead of {watcher.pool.target}"
 
 
 def _may_be_left(child: Child) -> bool:

@@ -13,6 +13,8 @@ from tests.layers import LAYERS, layer_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
+NOT_FOR_CIRCUSCTL = ("decisions", "runtime", "control")
+
 MACHINE_NEVER = {
     *("os", "signal", "socket", "select", "selectors", "subprocess", "threading", "time", "datetime", "random"),
     *("zmq", "psutil", "logging", "asyncio"),
@@ -99,7 +101,7 @@ def test_effects_know_nothing_of_the_machine(module: str) -> None:
 
 @pytest.mark.parametrize("module", in_layer("commands"))
 def test_commands_load_neither_effects_nor_the_machine(module: str) -> None:
-    wrong = [other for other in own(AT_IMPORT[module]) if layer_of(other) in ("decisions", "effects", "shell")]
+    wrong = [other for other in own(AT_IMPORT[module]) if layer_of(other) in (*NOT_FOR_CIRCUSCTL, "effects", "faces")]
     assert not wrong, f"{module} imports {wrong}: circusctl pays for it at every call"
 
 
@@ -108,8 +110,8 @@ def test_only_the_module_for_process_figures_imports_psutil() -> None:
     assert users in ([], ["circus.posix.info"])
 
 
-def test_words_and_data_need_no_sockets_or_processes() -> None:
-    for module in in_layer("words") + in_layer("data"):
+def test_ground_and_data_need_no_sockets_or_processes() -> None:
+    for module in in_layer("ground") + in_layer("data"):
         wrong = {name.split(".")[0] for name in EVER[module]} & {"zmq", "psutil", "subprocess", "multiprocessing"}
         assert not wrong, f"{module} imports {sorted(wrong)}"
 
@@ -121,7 +123,7 @@ def test_circusctl_never_loads_the_daemon() -> None:
         if module not in loaded:
             loaded.add(module)
             waiting += [other for other in AT_IMPORT.get(module, ()) if other in SOURCES]
-    daemon = [module for module in sorted(loaded - {"circus"}) if layer_of(module) in ("decisions", "shell")]
+    daemon = [module for module in sorted(loaded - {"circus"}) if layer_of(module) in NOT_FOR_CIRCUSCTL]
     assert not daemon, f"circusctl loads {daemon}"
 
 
@@ -145,8 +147,8 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 SAMPLE = """
 from typing import TYPE_CHECKING
 import os.path
-from circus import names
-from circus.names import HOOKS
+from circus.exc import MessageError
+from circus.common.names import HOOKS
 if TYPE_CHECKING:
     import circus.arbiter
 try:
@@ -156,18 +158,18 @@ except ImportError:
 class A:
     import json
 def f():
-    from circus.exc import CallError
+    from circus.common.convert import exit_text
 """
 
 
 def test_imports_are_found_wherever_they_hide() -> None:
-    at_import = {"typing", "os.path", "circus.names", "zmq", "json"}
+    at_import = {"typing", "os.path", "circus.common.names", "circus.exc", "zmq", "json"}
     assert set(imported(ast.parse(SAMPLE), lazy=False)) == at_import
-    assert set(imported(ast.parse(SAMPLE), lazy=True)) == at_import | {"circus.exc"}
+    assert set(imported(ast.parse(SAMPLE), lazy=True)) == at_import | {"circus.common.convert"}
 
 
 def test_module_that_nobody_has_placed_is_noticed() -> None:
     with pytest.raises(LookupError, match=r"circus\.novelty has no layer"):
         layer_of("circus.novelty")
-    assert layer_of("circus.commands.shell") == "programs"
-    assert layer_of("circus.commands.stop") == "commands"
+    assert layer_of("circus.ctl.prompt") == "programs"
+    assert layer_of("circus.commands.stop") == layer_of("circus.commands") == "commands"

@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import WAITING, Command, Property
-from circus.commands.kinds import BOOLEAN, OBJECT, TEXT, WORDS
+from circus.commands.properties import BOOLEAN, OBJECT, TEXT, WORDS
 from circus.exc import MessageError
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class Add(Command):
@@ -50,7 +50,7 @@ class Add(Command):
         for key in ("name", "cmd"):
             if not props[key].strip():
                 raise MessageError(f"'{key}' is empty")
-        from circus.settings import check_options
+        from circus.options.settings import check_options
 
         check_options(props.setdefault("options", {}))
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from circus.commands.kinds import BOOLEAN, SIGNAL, WATCHER
+from circus.commands.properties import BOOLEAN, SIGNAL, WATCHER
 from circus.exc import NOT_SPECIFIED, ArgumentError, MessageError
-from circus.options import Kind
+from circus.options.option import Kind
 
 if TYPE_CHECKING:
-    from circus.commands.needs import Arbiter, Future
+    from circus.commands.protocols import Arbiter, Future
 
 Message = dict[str, Any]
 Reply = Mapping[str, Any]
@@ -174,7 +174,7 @@ class Command:
 
 def then(future: Future, fn: Callable[[Any], Any]) -> Future:
     """A future of `fn` of another one's result. `fn` may raise."""
-    from circus.future import Future as Settable  # daemon half only
+    from circus.common.future import Future as Settable  # daemon half only
 
     mapped: Settable[Any] = Settable()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, WAITING, Command, Pending, Property, Reply
-from circus.commands.kinds import INTEGER
+from circus.commands.properties import INTEGER
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class Counting(Command):

@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, Command, Property, Reply
-from circus.commands.kinds import KEYS
-from circus.commands.text import pairs
+from circus.commands.properties import KEYS
+from circus.commands.rendering import pairs
 from circus.exc import MessageError
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class Get(Command):

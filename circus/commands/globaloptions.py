@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import Command, Property, Reply
-from circus.commands.kinds import GLOBAL, KEYS
-from circus.commands.text import pairs
+from circus.commands.properties import GLOBAL, KEYS
+from circus.commands.rendering import pairs
 from circus.exc import MessageError
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class GlobalOptions(Command):

@@ -6,7 +6,7 @@ from circus.commands.base import Command, Reply
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class IPython(Command):

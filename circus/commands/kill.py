@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, WAITING, Command, Property
-from circus.commands.kinds import NUMBER, PID, SIGNAL
+from circus.commands.properties import NUMBER, PID, SIGNAL
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class Kill(Command):

@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import Command, Property, Reply
-from circus.commands.kinds import WATCHER
-from circus.commands.text import comma_joined
+from circus.commands.properties import WATCHER
+from circus.commands.rendering import comma_joined
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class List(Command):

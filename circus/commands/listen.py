@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import Command, Property
-from circus.commands.kinds import BOOLEAN, TOPIC
+from circus.commands.properties import BOOLEAN, TOPIC
 from circus.exc import MessageError
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class Listen(Command):

@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, Command, Reply
-from circus.commands.text import comma_joined
+from circus.commands.rendering import comma_joined
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class ListPids(Command):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import WAITING, Command, Property
-from circus.commands.kinds import MATCH, WATCHER
+from circus.commands.properties import MATCH, WATCHER
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 METHODS = ("simple", "glob", "regex")
 

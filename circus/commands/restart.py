@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from circus.commands.base import Property
-from circus.commands.kinds import BOOLEAN
 from circus.commands.matching import Matching
+from circus.commands.properties import BOOLEAN
 
 
 class Restart(Matching):

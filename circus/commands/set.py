@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, WAITING, Command, Property
-from circus.commands.kinds import OBJECT
+from circus.commands.properties import OBJECT
 from circus.exc import ArgumentError, MessageError
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class Set(Command):
@@ -33,7 +33,7 @@ class Set(Command):
     )
 
     def from_words(self, *args: Any) -> dict[str, Any]:
-        from circus.settings import parse_word
+        from circus.options.settings import parse_word
 
         if len(args) < 3:
             raise ArgumentError("Invalid number of arguments")
@@ -51,7 +51,7 @@ class Set(Command):
         super().validate(props)
         if not props["options"]:
             raise MessageError("message invalid 'options' is missing")
-        from circus.settings import check_options
+        from circus.options.settings import check_options
 
         check_options(props["options"])
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, Command, Property
-from circus.commands.kinds import BOOLEAN, PID, SIGNAL
+from circus.commands.properties import BOOLEAN, PID, SIGNAL
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 _PID = Property("pid", PID, "only this process; without it all of the watcher's", word=True)
 _SIGNUM = Property("signum", SIGNAL, "number, or name with or without SIG in any case", required=True, word=True)

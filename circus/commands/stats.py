@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import Answer, Command, Property, Reply, then
-from circus.commands.kinds import BOOLEAN, PID, WATCHER
-from circus.commands.text import info_lines
+from circus.commands.properties import BOOLEAN, PID, WATCHER
+from circus.commands.rendering import info_lines
+from circus.common.names import NO_SUCH_PROCESS
 from circus.exc import MessageError
-from circus.names import NO_SUCH_PROCESS
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.needs import Arbiter
+    from circus.commands.protocols import Arbiter
 
 
 class Stats(Command):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.names import NEEDS_GEVENT
+from circus.common.names import NEEDS_GEVENT
 
 try:
     import gevent as gevent

@@ -10,7 +10,7 @@ from gevent.event import Event
 from gevent.monkey import get_original
 from gevent.selectors import DefaultSelector
 
-from circus import future
+from circus.common import future
 from circus.loop import Loop
 
 _thread_ident = get_original("threading", "get_ident")

@@ -1,4 +1,4 @@
-"""Wishes: what the runtime is asked to do. Performing one never decides anything."""
+"""Actions: what the runtime is asked to do. Performing one never decides anything."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """All watchers together: order of start, jobs, shutdown.
 
-Stopping is always in parallel. Starting many goes by priority, see `sequence`. A later wish for a single watcher
+Stopping is always in parallel. Starting many goes by priority, see `sequence`. A later request for a single watcher
 takes it out of a sequence that has not reached it. A watcher that takes the name of one which is still being
 removed begins when that one has stopped: there is never a second set of its processes.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 
+from circus.common.names import ADD, REMOVE, UPDATED, res_name
 from circus.machine import jobs
 from circus.machine.actions import Action, Exit, Forget, Publish, Reply, Spawn
 from circus.machine.deadlines import Deadlines
@@ -24,8 +25,7 @@ from circus.machine.events import (
 from circus.machine.jobs import Goal, Job, Jobs
 from circus.machine.sequence import Begin, Sequence, Turn
 from circus.machine.watcher import Watcher
-from circus.names import ADD, REMOVE, UPDATED, res_name
-from circus.spec import WatcherSpec
+from circus.options.table import WatcherSpec
 
 # Programs executed per pass, so that requests are answered in between: 8 take about 5 ms.
 SPAWNS_PER_PASS = 8
@@ -48,9 +48,9 @@ class Arbiter:
         self._sequences: list[Sequence] = []
         self._deadlines: Deadlines[int] = Deadlines()  # by watcher key; 0: the sequences
         self._dirty: dict[int, None] = {}  # to be settled
-        self._starved: dict[int, None] = {}  # want programs executed, in this order
+        self._wanting_turn: dict[int, None] = {}  # want programs executed, in this order
         self._forking = 0
-        self._is_asked = False  # a wish came since the last settle
+        self._is_asked = False  # a request came since the last settle
         self._exited = False
         self._out: list[Action] = []
 
@@ -73,7 +73,7 @@ class Arbiter:
             return now
         return self._deadlines.earliest()
 
-    # ---- wishes ------------------------------------------------------------------------------------------------
+    # ---- requests -----------------------------------------------------------------------------------------------
 
     def add(self, spec: WatcherSpec, announce: bool = False) -> Watcher:
         key = next(self._serials)
@@ -150,7 +150,7 @@ class Arbiter:
         job = self._job(ticket, lambda _: {"numprocesses": spec.numprocesses})
         self._jobs.expect(job, watcher, None)
         watcher.change(now, spec, replace)
-        goal = jobs.replaced(watcher, watcher.stops) if watcher.crew.reloading else jobs.settled
+        goal = jobs.replaced(watcher, watcher.stops) if watcher.pool.reloading else jobs.settled
         self._jobs.expect(job, watcher, goal)
         self._out += [Publish(key, UPDATED, {}) for _ in range(updates)]
         self._touch(watcher)
@@ -234,26 +234,26 @@ class Arbiter:
         return out
 
     def _may_serve(self) -> bool:
-        return bool(self._starved) and self._forking < SPAWNS_PER_PASS
+        return bool(self._wanting_turn) and self._forking < SPAWNS_PER_PASS
 
     def _serve_next(self, now: float) -> None:
         """Who wants programs executed queues for it, and again for more: hundreds of one do not hold up others."""
-        key = next(iter(self._starved))
-        del self._starved[key]
+        key = next(iter(self._wanting_turn))
+        del self._wanting_turn[key]
         self._settle_watcher(key, now, SPAWNS_PER_PASS - self._forking)
 
     def _settle_watcher(self, key: int, now: float, allowance: int) -> None:
         watcher = self.find(key)
         if watcher is None:
-            self._starved.pop(key, None)
+            self._wanting_turn.pop(key, None)
             return
         actions = watcher.settle(now, allowance)
         self._forking += sum(isinstance(action, Spawn) for action in actions)
         self._out += actions
-        if watcher.crew.starved:
-            self._starved[key] = None
+        if watcher.pool.wants_turn:
+            self._wanting_turn[key] = None
         else:
-            self._starved.pop(key, None)
+            self._wanting_turn.pop(key, None)
         self._deadlines.set(key, watcher.wake_at())
         self._jobs.check(watcher)
         for sequence in self._sequences:
@@ -293,7 +293,8 @@ class Arbiter:
         watcher = self.watchers.get(turn.key)
         if self.quitting or watcher is None or watcher.stops != turn.stops:
             sequence.next_turn()
-            what = f"'{turn.name}' was removed" if watcher is None else f"superseded by a later wish for '{turn.name}'"
+            later = f"superseded by a later request for '{turn.name}'"
+            what = f"'{turn.name}' was removed" if watcher is None else later
             self._jobs.drop(sequence.job, turn.key, CLOSING if self.quitting else what)
             return True
         if not sequence.may_begin(now):
@@ -305,9 +306,9 @@ class Arbiter:
 
     # ---- helpers -----------------------------------------------------------------------------------------------
 
-    def _begin_up(self, job: Job, watcher: Watcher, now: float, wish: Callable[[Watcher, float], None]) -> None:
+    def _begin_up(self, job: Job, watcher: Watcher, now: float, request: Callable[[Watcher, float], None]) -> None:
         self._jobs.expect(job, watcher, None)
-        wish(watcher, now)
+        request(watcher, now)
         self._jobs.expect(job, watcher, jobs.up(watcher, watcher.stops))
         self._touch(watcher)
 

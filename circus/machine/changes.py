@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from circus.options import Effect
-from circus.spec import CircusSpec, WatcherSpec
+from circus.options.option import Effect
+from circus.options.table import CircusSpec, WatcherSpec
 
 
 class Kind(Enum):

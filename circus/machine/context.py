@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from circus.machine.actions import Action, Log, Publish, RunHook, Scope, Signal
 from circus.machine.deadlines import Deadlines
 from circus.machine.process import Process, State
-from circus.machine.roster import Roster
-from circus.spec import WatcherSpec
+from circus.machine.process_table import ProcessTable
+from circus.options.table import WatcherSpec
 
 
 class Context:
@@ -19,7 +19,7 @@ class Context:
         self.spec = spec
         self.serials = serials
         self.chance = chance
-        self.roster = Roster()
+        self.table = ProcessTable()
         self.deadlines: Deadlines[tuple[str, int]] = Deadlines()  # by kind, and the serial or number meant
         self.out: list[Action] = []
         self.trouble = ""  # why it is down although nobody asked, or what keeps it from being complete
@@ -32,14 +32,14 @@ class Context:
         return [action for action in out if not isinstance(action, Signal) or self._is_meant(action)]
 
     def _is_meant(self, action: Signal) -> bool:
-        process = self.roster.get(action.serial)
+        process = self.table.get(action.serial)
         if process is None:
             return False
         return process.state is State.LEFTOVERS if action.scope is Scope.REMAINS else process.is_live
 
     def expect(self, serial: int, *states: State) -> Process:
         """The process a fact is about. ValueError if the fact cannot be."""
-        process = self.roster.get(serial)
+        process = self.table.get(serial)
         if process is None or process.state not in states:
             what = f"which {process.state.value}" if process is not None else "which is not there"
             raise ValueError(f"{self.name}: a fact about process {serial}, {what}")

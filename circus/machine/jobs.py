@@ -1,6 +1,6 @@
 """Requests that wait. A job is a goal for each of its watchers; it is answered once, when all are settled.
 
-A goal is reached, becomes impossible (a later wish contradicts it), or goes on waiting. What the reply says
+A goal is reached, becomes impossible (a later request contradicts it), or goes on waiting. What the reply says
 was started, kept or stopped is what happened between the request and its answer.
 """
 
@@ -42,8 +42,8 @@ def up(watcher: Watcher, stops: int) -> Goal:
     def check(watcher: Watcher) -> Outcome | None:
         if not watcher.wanted:
             return _down(watcher, stops)
-        if watcher.phase is Phase.ACTIVE and watcher.crew.is_complete:
-            return Outcome(note=watcher.crew.setback())
+        if watcher.phase is Phase.ACTIVE and watcher.pool.is_complete:
+            return Outcome(note=watcher.pool.setback())
         return _failing(watcher)
 
     return check
@@ -51,15 +51,15 @@ def up(watcher: Watcher, stops: int) -> Goal:
 
 def replaced(watcher: Watcher, stops: int) -> Goal:
     """No process of an older generation is left."""
-    generation, aborted = watcher.crew.generation, watcher.crew.aborted_reloads
+    generation, aborted = watcher.pool.generation, watcher.pool.aborted_reloads
 
     def check(watcher: Watcher) -> Outcome | None:
-        if watcher.crew.aborted_reloads > aborted:
+        if watcher.pool.aborted_reloads > aborted:
             return Outcome(f"'{watcher.name}' was not reloaded, the old processes stay")
         if not watcher.wanted:
             return _down(watcher, stops)
-        is_done = watcher.phase is Phase.ACTIVE and not watcher.crew.reloading
-        if is_done and not watcher.roster.has_older(generation):
+        is_done = watcher.phase is Phase.ACTIVE and not watcher.pool.reloading
+        if is_done and not watcher.table.has_older(generation):
             return REACHED
         return _failing(watcher)
 
@@ -76,7 +76,7 @@ def gone(serials: Iterable[int]) -> Goal:
     waiting = set(serials)
 
     def check(watcher: Watcher) -> Outcome | None:
-        return None if any(watcher.roster.get(serial) for serial in waiting) else REACHED
+        return None if any(watcher.table.get(serial) for serial in waiting) else REACHED
 
     return check
 
@@ -142,7 +142,7 @@ class Jobs:
         if not job.ticket:
             return
         if watcher.key not in job.goals:
-            job.before.update({process.serial: process.pid for process in watcher.roster.live()})
+            job.before.update({process.serial: process.pid for process in watcher.table.live()})
             self._by_key.setdefault(watcher.key, {})[job] = None
         job.goals[watcher.key] = goal
 

@@ -29,13 +29,13 @@ class Process:
 
     __slots__ = (
         "born_at",
+        "end_requested",
         "exit_code",
         "generation",
         "inspections",
-        "killed",
+        "kill_sent",
         "pid",
         "remains",
-        "requested",
         "serial",
         "started",
         "state",
@@ -53,8 +53,8 @@ class Process:
         self.started = 0.0  # wall clock, for people
         self.born_at = 0.0  # monotonic
         self.ticket = 0  # of the hook it waits for
-        self.requested = False  # its end was asked for: not a crash
-        self.killed = False  # SIGKILL is out
+        self.end_requested = False  # its end was asked for: not a crash
+        self.kill_sent = False  # SIGKILL is out
         self.stop_signal = 0  # what it was asked to end with
         self.inspections = 0
         self.remains = ""  # its descendants that live on, for people

@@ -15,7 +15,7 @@ from circus.machine.watcher import Watcher
 
 
 class Turn(NamedTuple):
-    """One watcher's turn, and which wishes it had seen when it was queued."""
+    """One watcher's turn, and which requests it had seen when it was queued."""
 
     key: int
     name: str
@@ -65,7 +65,7 @@ class Sequence:
         goal = self._resting.get(watcher.key)
         if goal is not None and goal(watcher) is not None:
             del self._resting[watcher.key]
-        if watcher.is_attempted:
+        if watcher.is_begun:
             self._let_go(watcher.key, now)
 
     def forget(self, key: int, now: float) -> None:

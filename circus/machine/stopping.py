@@ -1,17 +1,18 @@
-"""The way down: a hook may speak, the processes end, their output is written, `stop` is published, a hook may speak.
+"""Stopping a watcher, step by step.
 
-Nothing on this way can be skipped or turned back; what was wished meanwhile begins when it is over.
+before_stop runs, the processes end, their output is written, `stop` is published, after_stop runs.
+No step can be skipped or undone; what was requested meanwhile begins when the last one is over.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-from circus import names
+from circus.common import names
 from circus.machine.actions import CloseStreams, OpenStreams
+from circus.machine.awaited_hook import AwaitedHook
 from circus.machine.context import Context
-from circus.machine.ending import Ending
-from circus.machine.gate import Gate
+from circus.machine.termination import Termination
 
 # A stream that blocks (dead disk, full terminal) must not keep its watcher from being stopped. In a hurry the last
 # words still get a moment: they often are why somebody is in a hurry, and a healthy stream takes milliseconds.
@@ -29,42 +30,42 @@ class Stage(Enum):
 class Stopping:
     """One step after the other, each when the one before is complete."""
 
-    def __init__(self, context: Context, ending: Ending, gate: Gate) -> None:
+    def __init__(self, context: Context, termination: Termination, awaited: AwaitedHook) -> None:
         self._context = context
-        self._ending = ending
-        self._gate = gate
+        self._termination = termination
+        self._awaited = awaited
         self._stage = Stage.HOOK
         self._closings = 0  # streams that were told to close and have not said that they are
         self._awaits_streams = False
 
     def begin(self, now: float) -> None:
         self._stage = Stage.HOOK
-        self._gate.open(now, names.BEFORE_STOP)
+        self._awaited.ask(now, names.BEFORE_STOP)
 
     def step(self, now: float) -> bool:
         """One step; True if another may follow at once."""
         if self._stage is Stage.HOOK:
-            return self._gate.is_answered and self._end_all(now)
+            return self._awaited.is_answered and self._end_all(now)
         if self._stage is Stage.PROCESSES:
-            return not len(self._context.roster) and self._close_streams(now)
+            return not len(self._context.table) and self._close_streams(now)
         if self._stage is Stage.STREAMS:
             return not self._awaits_streams and self._tell(now)
         return False
 
     @property
     def is_over(self) -> bool:
-        return self._stage is Stage.AFTER and self._gate.is_answered
+        return self._stage is Stage.AFTER and self._awaited.is_answered
 
     def _end_all(self, now: float) -> bool:
         self._stage = Stage.PROCESSES
-        for process in self._context.roster:
-            self._ending.end(process, now)
+        for process in self._context.table:
+            self._termination.end(process, now)
         return True
 
     def _tell(self, now: float) -> bool:
         self._stage = Stage.AFTER
         self._context.publish(names.STOP)
-        self._gate.open(now, names.AFTER_STOP)
+        self._awaited.ask(now, names.AFTER_STOP)
         return True
 
     # ---- streams: opened with every start, closed with every stop ----------------------------------------------
@@ -87,7 +88,7 @@ class Stopping:
         if not self._closings:
             self._go_on()
 
-    def streams_overran(self) -> None:
+    def streams_timed_out(self) -> None:
         name = self._context.name
         self._context.log("error", f"{name}: its output could not be written in time; some may be lost")
         self._go_on()
@@ -97,6 +98,6 @@ class Stopping:
         self._context.deadlines.set(("streams", 0), None)
 
     def hurry(self, now: float) -> None:
-        self._gate.drop()
+        self._awaited.drop()
         if self._awaits_streams:
             self._context.deadlines.set(("streams", 0), now + HURRIED_CLOSE_STREAMS_TIMEOUT)

@@ -2,13 +2,13 @@
 
 Wanted                      Seen
   `wanted`   active or not    `phase`    where its life stands
-  `target`   how many         `roster`   its processes and their states
+  `target`   how many         `table`   its processes and their states
   `generation` how new        `slots`    worker numbers that are waiting after a death
 
     STOPPED ──> PREPARING ──> STARTING ──> FINISHING ──> ACTIVE ──> STOPPING ──> STOPPED
                before_start    spawning    after_start
 
-A wish changes what is wanted and returns. `settle` compares both columns and hands out actions; called again
+A request changes what is wanted and returns. `settle` compares both columns and hands out actions; called again
 without a new fact or a passed deadline it hands out nothing. Stop wins over everything at once; a start during a
 stop lets the stop come to its end and then starts, so that hooks and events always come in whole rounds.
 
@@ -16,9 +16,9 @@ Reload raises `generation`. A process of an older one is surplus: replaced after
 or one at a time (sequential). Worker numbers that wait after a crash count as held, so that a crash loop is never
 escaped by taking another number.
 
-Who decides what: this module the phases of life; `crew` how many processes there are, and of which generation;
-`ending` how one of them ends; `pauses` which worker numbers wait after a death; `stopping` the steps on the way
-down; `gate` when the hook of a phase has answered; `patience` how long others wait for a start. They share a
+Who decides what: this module the phases of life; `pool` how many processes there are, and of which generation;
+`termination` how one of them ends; `backoff` which worker numbers wait after a death; `stopping` the steps of a stop;
+`awaited_hook` when the hook of a phase has answered; `start_timeout` how long others wait for a start. They share a
 `Context`; none of them knows the watcher.
 """
 
@@ -27,19 +27,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from circus import names
-from circus.convert import exit_text
+from circus.common import names
+from circus.common.convert import exit_text
 from circus.machine.actions import Action, Scope
+from circus.machine.awaited_hook import AwaitedHook
+from circus.machine.backoff import Backoff
 from circus.machine.context import Context
-from circus.machine.crew import Crew
-from circus.machine.ending import Ending
-from circus.machine.gate import Gate
-from circus.machine.patience import Patience
-from circus.machine.pauses import Pauses
+from circus.machine.pool import Pool
 from circus.machine.process import Process, State
-from circus.machine.roster import Roster
+from circus.machine.process_table import ProcessTable
+from circus.machine.start_timeout import StartTimeout
 from circus.machine.stopping import Stopping
-from circus.spec import WatcherSpec
+from circus.machine.termination import Termination
+from circus.options.table import WatcherSpec
 
 
 class Phase(Enum):
@@ -64,16 +64,16 @@ class Watcher:
     def __init__(self, key: int, spec: WatcherSpec, serials: Iterator[int], chance: Callable[[], float]) -> None:
         self._context = context = Context(key, spec, serials, chance)
         self._deadlines = context.deadlines
-        self._pauses = Pauses(context)
-        self._ending = Ending(context)
-        self._gate = Gate(context)
-        self._stopping = Stopping(context, self._ending, self._gate)
-        self._patience = Patience(context)
-        self.crew = Crew(context, self._ending, self._pauses)
+        self._backoff = Backoff(context)
+        self._termination = Termination(context)
+        self._awaited = AwaitedHook(context)
+        self._stopping = Stopping(context, self._termination, self._awaited)
+        self._start_timeout = StartTimeout(context)
+        self.pool = Pool(context, self._termination, self._backoff)
         self.key = key
         self.wanted = False
         self.phase = Phase.STOPPED
-        self.roster: Roster = context.roster
+        self.table: ProcessTable = context.table
         self.rounds = 0  # times it came to a full stop
         self.stops = 0  # times a stop was asked for
         self.starts = 0  # times a start was asked for
@@ -105,23 +105,23 @@ class Watcher:
     @property
     def is_settled(self) -> bool:
         """As many processes as wanted, none older, none beyond that still ending."""
-        is_at_work = self.phase is Phase.ACTIVE and not self.crew.reloading
-        return is_at_work and self.crew.is_complete and len(self.roster) <= self.crew.target
+        is_at_work = self.phase is Phase.ACTIVE and not self.pool.reloading
+        return is_at_work and self.pool.is_complete and len(self.table) <= self.pool.target
 
     @property
-    def is_attempted(self) -> bool:
+    def is_begun(self) -> bool:
         """Its start went as far as it can by itself: up, in trouble, or down again."""
-        if self.phase in _BEGINNING and self.crew.failures:
+        if self.phase in _BEGINNING and self.pool.failures:
             return True
-        return self._patience.is_over or self.phase is Phase.ACTIVE or not self.wanted
+        return self._start_timeout.is_over or self.phase is Phase.ACTIVE or not self.wanted
 
     @property
     def keeps_failing(self) -> bool:
         """Its program cannot be executed, and it was told to go on trying for ever."""
-        return self.crew.failures > 0 and self.spec.max_retry < 0
+        return self.pool.failures > 0 and self.spec.max_retry < 0
 
     def pids(self) -> list[int]:
-        return [process.pid for process in self.roster.live()]
+        return [process.pid for process in self.table.live()]
 
     def wake_at(self) -> float | None:
         return self._deadlines.earliest()
@@ -134,10 +134,11 @@ class Watcher:
         """What is wrong, for people; empty if all is well."""
         if self.waits_for_namesake and self.wanted:
             return f"waits until the former '{self.name}' has stopped"
-        reason = self.crew.reason(now) if self.phase in _RUNNING else ""
-        return self._ending.reason() or reason or self._gate.reason(now) or self.trouble or self._patience.reason()
+        reason = self.pool.reason(now) if self.phase in _RUNNING else ""
+        waiting = self._awaited.reason(now) or self.trouble or self._start_timeout.reason()
+        return self._termination.reason() or reason or waiting
 
-    # ---- wishes ------------------------------------------------------------------------------------------------
+    # ---- requests -----------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> None:
         """Active and complete. On an active watcher it fires again what ended or waits after a crash."""
@@ -145,7 +146,7 @@ class Watcher:
         self.starts += 1
         self._context.trouble = ""
         if self.phase in _RUNNING:
-            self.crew.fire_again()
+            self.pool.start_again()
         self._made_progress(now)
 
     def stop(self, now: float) -> None:
@@ -161,7 +162,7 @@ class Watcher:
         if self.phase not in _RUNNING:
             self.start(now)
         elif self.spec.send_hup:
-            self.crew.hang_up()
+            self.pool.hang_up()
         else:
             self.replace(now, sequential)
 
@@ -169,36 +170,36 @@ class Watcher:
         """Replace every process, whatever `send_hup` says; nothing if none runs."""
         if self.phase in _RUNNING:
             self._context.trouble = ""
-            self.crew.replace(sequential)
+            self.pool.replace(sequential)
 
     def change(self, now: float, spec: WatcherSpec, replace: bool) -> None:
         """Another spec for the same watcher; `replace` if running processes were started with what changed."""
-        self.crew.change(spec, now)
+        self.pool.change(spec, now)
         if replace:
             self.replace(now)
 
     def end(self, now: float, serials: list[int], signum: int | None, timeout: float | None) -> None:
         """The `kill` command: stop signal, then SIGKILL after `timeout`; replaced like any other that ended."""
-        for process in filter(None, map(self.roster.get, serials)):
-            self._ending.end(process, now, signum, timeout)
+        for process in filter(None, map(self.table.get, serials)):
+            self._termination.end(process, now, signum, timeout)
 
     def signal(self, serial: int, signum: int, recursive: bool) -> None:
         """The `signal` command, for the process itself; its hooks are asked."""
-        process = self.roster.get(serial)
+        process = self.table.get(serial)
         if process is not None and process.is_live:
-            self._ending.signal(process, signum, Scope.TREE if recursive else Scope.PROCESS, announce=False)
+            self._termination.signal(process, signum, Scope.TREE if recursive else Scope.PROCESS, announce=False)
 
     def hurry(self, now: float) -> None:
         """Wait for nothing any more: SIGKILL now, hooks are not waited for. Used by shutdown only."""
         self._context.is_hurried = True
         if self.phase is Phase.STOPPING:
             self._stopping.hurry(now)
-        self._ending.hurry(now)
+        self._termination.hurry(now)
 
     def limit_hooks(self, now: float) -> None:
         """From now on a hook may hold up the stop no longer than the graceful timeout. Used by shutdown only."""
         self._context.limits_hooks = True
-        self._gate.limit(now)
+        self._awaited.limit(now)
 
     # ---- facts -------------------------------------------------------------------------------------------------
 
@@ -206,52 +207,52 @@ class Watcher:
         process = self._context.expect(serial, State.FORKING, State.DOOMED)
         process.pid, process.started, process.born_at = pid, started, now
         if process.state is State.DOOMED:
-            self.roster.move(process, State.BORN)
-            self._ending.end(process, now)
+            self.table.move(process, State.BORN)
+            self._termination.end(process, now)
             return
         if self.phase in _RUNNING:
             self._context.trouble = ""
         self._made_progress(now)
-        self.crew.spawned(process, now)
+        self.pool.spawned(process, now)
 
     def spawn_failed(self, now: float, serial: int, text: str) -> None:
         process = self._context.expect(serial, State.FORKING, State.DOOMED)
         if process.state is State.DOOMED or self.phase not in _RUNNING:
-            self.crew.cancel(process)
+            self.pool.cancel(process)
         else:
-            self._go_on(now, self.crew.spawn_failed(process, now, text))
+            self._go_on(now, self.pool.spawn_failed(process, now, text))
 
     def exited(self, now: float, serial: int, exit_code: int | None, remains: tuple[int, ...]) -> None:
-        if self._ending.is_abandoned(serial):
+        if self._termination.is_abandoned(serial):
             return
         process = self._context.expect(serial, State.BORN, State.UP, State.ENDING)
         process.exit_code = exit_code
-        self.roster.move(process, State.LEFTOVERS)
+        self.table.move(process, State.LEFTOVERS)
         self._deadlines.set(("expire", serial), None)
-        self._ending.tell_reaped(process)
-        trouble = "" if process.requested else self._died(process, now)
+        self._termination.tell_reaped(process)
+        trouble = "" if process.end_requested else self._died(process, now)
         if remains and self.spec.stop_tree:
-            self._ending.sweep(process, now, len(remains))
+            self._termination.sweep(process, now, len(remains))
         else:
-            self.crew.gone(process)
+            self.pool.gone(process)
         self._go_on(now, trouble)
 
     def _died(self, process: Process, now: float) -> str:
         self._context.log("info", f"{self.name} [{process.pid}] ended: {exit_text(process.exit_code)}")
-        return self.crew.died(process, now) if self.phase in _RUNNING else ""
+        return self.pool.died(process, now) if self.phase in _RUNNING else ""
 
     def remaining(self, now: float, serial: int, pids: tuple[int, ...], text: str) -> None:
-        process = self.roster.get(serial)
+        process = self.table.get(serial)
         if process is None or process.state is not State.LEFTOVERS:
             return  # an answer that came late
         if pids:
-            self._ending.still_there(process, now, text)
+            self._termination.still_there(process, now, text)
         else:
-            self.crew.gone(process)
+            self.pool.gone(process)
 
     def hook_done(self, now: float, ticket: int, ok: bool) -> None:
-        if not self._gate.answer(ticket, ok) and not self._ending.release(ticket, ok):
-            self._go_on(now, self.crew.hook_done(now, ticket, ok))
+        if not self._awaited.answer(ticket, ok) and not self._termination.release(ticket, ok):
+            self._go_on(now, self.pool.hook_done(now, ticket, ok))
 
     def streams_closed(self) -> None:
         self._stopping.streams_closed()
@@ -260,65 +261,65 @@ class Watcher:
 
     def settle(self, now: float, allowance: int) -> list[Action]:
         """What to do next; at most `allowance` programs are executed."""
-        self.crew.allow(allowance)
+        self.pool.allow(allowance)
         while self._meet_deadlines(now) or self._step(now) or self._tend(now):
             pass
         return self._context.take_actions()
 
     def _tend(self, now: float) -> bool:
-        return self.phase in _RUNNING and self.crew.tend(now) > 0
+        return self.phase in _RUNNING and self.pool.tend(now) > 0
 
     def _step(self, now: float) -> bool:
         """One step of the phase; True if another may follow at once."""
         if self.phase is Phase.STOPPED:
             return self.wanted and not self.waits_for_namesake and self._prepare(now)
         if self.phase is Phase.PREPARING:
-            return self._gate.is_answered and self._prepared(now)
+            return self._awaited.is_answered and self._prepared(now)
         if self.phase is Phase.STARTING:
-            return self.crew.is_complete and self._finish_start(now)
+            return self.pool.is_complete and self._finish_start(now)
         if self.phase is Phase.FINISHING:
-            return self._gate.is_answered and self._started(now)
+            return self._awaited.is_answered and self._started(now)
         if self.phase is Phase.ACTIVE:
-            return self.crew.finish_reload() or (self.crew.is_finished and self._wind_down(now))
+            return self.pool.finish_reload() or (self.pool.is_finished and self._wind_down(now))
         return self._stopping.step(now) or (self._stopping.is_over and self._stopped(now))
 
     # ---- starting ----------------------------------------------------------------------------------------------
 
     def _prepare(self, now: float) -> bool:
-        if self.crew.target == 0 and not self.spec.singleton:
+        if self.pool.target == 0 and not self.spec.singleton:
             self._context.log("warning", f"{self.name} is not started: numprocesses is 0")
             self._context.trouble = "numprocesses was 0 when it was to start"
             self._rest()
             self._context.publish(names.STOP)
             return False
         self.phase = Phase.PREPARING
-        self._gate.open(now, names.BEFORE_START)
+        self._awaited.ask(now, names.BEFORE_START)
         return True
 
     def _prepared(self, now: float) -> bool:
-        if not self._gate.said_yes:
+        if not self._awaited.said_yes:
             self._rest()
             self._context.trouble = "start aborted by its before_start hook"
             self._context.log("warning", f"{self.name} is not started: its before_start hook said no")
             return False
         self.phase = Phase.STARTING
         self._made_progress(now)
-        self.crew.begin(now)
+        self.pool.begin(now)
         self._stopping.open_streams()
         return True
 
     def _finish_start(self, now: float) -> bool:
         self.phase = Phase.FINISHING
         self._made_progress(now)
-        self._gate.open(now, names.AFTER_START)
+        self._awaited.ask(now, names.AFTER_START)
         return True
 
     def _started(self, now: float) -> bool:
-        if not self._gate.said_yes:
+        if not self._awaited.said_yes:
             self._fail(now, "stopped by its after_start hook")
             return True
         self.phase = Phase.ACTIVE
-        self._patience.drop()
+        self._start_timeout.drop()
         self._context.publish(names.START)
         self._context.log("info", f"{self.name} started")
         return True
@@ -327,22 +328,22 @@ class Watcher:
         """Nothing of it runs, and nothing is wanted."""
         self.wanted = False
         self.phase = Phase.STOPPED
-        self._gate.drop()
-        self._patience.drop()
+        self._awaited.drop()
+        self._start_timeout.drop()
 
     def _made_progress(self, now: float) -> None:
         if self.wanted and self.phase is not Phase.ACTIVE:
-            self._patience.renew(now)
+            self._start_timeout.renew(now)
 
     # ---- stopping ----------------------------------------------------------------------------------------------
 
     def _halt(self, now: float, trouble: str) -> None:
         self._context.trouble = trouble
         self.wanted = False
-        self._patience.drop()
+        self._start_timeout.drop()
         if self.phase in _RUNNING:
             self.phase = Phase.STOPPING
-            self.crew.halt()
+            self.pool.halt()
             self._stopping.begin(now)
         elif self.phase is Phase.PREPARING:
             self._rest()
@@ -364,7 +365,7 @@ class Watcher:
 
     def _stopped(self, now: float) -> bool:
         self._deadlines.clear()
-        self._ending.clear()
+        self._termination.clear()
         self.phase = Phase.STOPPED
         self.rounds += 1
         self._context.log("info", f"{self.name} stopped")
@@ -377,7 +378,7 @@ class Watcher:
         met = False
         for kind, number in self._deadlines.due(now):
             met = True
-            process = self.roster.get(number)
+            process = self.table.get(number)
             if process is not None and kind != "slot":
                 self._process_deadline_passed(kind, process, now)
             else:
@@ -386,17 +387,17 @@ class Watcher:
 
     def _process_deadline_passed(self, kind: str, process: Process, now: float) -> None:
         if kind != "expire":
-            self._ending.deadline_passed(kind, process, now)
+            self._termination.deadline_passed(kind, process, now)
         elif self.phase in _RUNNING:
             self._context.log("info", f"{self.name} [{process.pid}] reached its max_age")
-            self._ending.end(process, now)
+            self._termination.end(process, now)
 
     def _deadline_passed(self, kind: str, number: int) -> None:
         if kind == "slot":
-            self._pauses.over(number)
-        elif kind == "gate":
-            self._gate.overran()
+            self._backoff.over(number)
+        elif kind == "hook":
+            self._awaited.timed_out()
         elif kind == "streams":
-            self._stopping.streams_overran()
-        elif kind == "patience":
-            self._patience.overran()
+            self._stopping.streams_timed_out()
+        elif kind == "start timeout":
+            self._start_timeout.timed_out()

@@ -16,10 +16,10 @@ from typing import Any
 import zmq
 
 from circus.client import CircusClient, cast_message, connect, make_message
-from circus.convert import to_bool
+from circus.common.convert import to_bool
 from circus.exc import CallError
 from circus.loop import Loop, Timer
-from circus.own_programs import Daemon, plugin_watcher
+from circus.options.own_programs import Daemon, plugin_watcher
 
 logger = logging.getLogger("circus")
 

@@ -25,8 +25,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from circus.convert import split_words
-from circus.names import ACTIVE, ADD, RELOAD, REMOVE, START, STOP, STOPPED, UPDATED, res_name
+from circus.common.convert import split_words
+from circus.common.names import ACTIVE, ADD, RELOAD, REMOVE, START, STOP, STOPPED, UPDATED, res_name
 from circus.plugins import CircusPlugin
 from circus.plugins.options import is_own_program, option, positive
 

@@ -22,8 +22,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from circus.convert import exit_text
-from circus.names import FLAPPING
+from circus.common.convert import exit_text
+from circus.common.names import FLAPPING
 from circus.plugins import CircusPlugin
 from circus.plugins.options import count, number, option
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from circus.names import res_name
+from circus.common.names import res_name
 from circus.plugins import CircusPlugin
 
 T = TypeVar("T")

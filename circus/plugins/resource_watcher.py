@@ -27,8 +27,8 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from circus.convert import human2bytes, to_bool, to_signum
-from circus.names import ACTIVE
+from circus.common.convert import human2bytes, to_bool, to_signum
+from circus.common.names import ACTIVE
 from circus.plugins.options import count, number, option
 from circus.plugins.statsd import BaseObserver
 

@@ -17,11 +17,11 @@ from types import FrameType
 from typing import Any
 
 from circus import __version__
-from circus.convert import resolve_name
-from circus.logs import LOG_LEVELS, configure_logger
-from circus.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_SUB
-from circus.own_programs import CONFIG_VARIABLE
+from circus.common.convert import resolve_name
+from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_SUB
+from circus.options.own_programs import CONFIG_VARIABLE
 from circus.plugins import CircusPlugin
+from circus.posix.logs import LOG_LEVELS, configure_logger
 
 logger = logging.getLogger("circus")
 

@@ -10,8 +10,8 @@ import logging
 import threading
 from typing import Any, NamedTuple
 
+from circus.common.names import ACTIVE
 from circus.loop import Timer
-from circus.names import ACTIVE
 from circus.plugins.options import LARGEST, option, positive
 from circus.plugins.statsd import BaseObserver, Metric
 

@@ -27,7 +27,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from circus.convert import human2bytes
+from circus.common.convert import human2bytes
 from circus.plugins import CircusPlugin, Repeated
 from circus.plugins.datagrams import DatagramSender, datagram
 from circus.plugins.options import option, positive

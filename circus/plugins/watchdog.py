@@ -25,8 +25,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from circus.convert import to_signum
-from circus.names import ACTIVE, KILL, REAP, SPAWN, res_name
+from circus.common.convert import to_signum
+from circus.common.names import ACTIVE, KILL, REAP, SPAWN, res_name
 from circus.plugins import CircusPlugin
 from circus.plugins.options import count, is_own_program, number, option, positive
 

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from circus.convert import bytes2human
+from circus.common.convert import bytes2human
 
 NOT_AVAILABLE = "N/A"
 ZOMBIE = "Zombie"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from circus.convert import bytes2human, human2bytes
+from circus.common.convert import bytes2human, human2bytes
 from circus.posix import figures
 from circus.posix.figures import NOT_AVAILABLE, ZOMBIE, Gauge, minutes
 from circus.posix.processes import family

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Relic(NamedTuple):
+class ProcessEntry(NamedTuple):
     """A process as it was seen; `birth` tells it from a later one with the same pid."""
 
     pid: int
@@ -32,10 +32,10 @@ class Relic(NamedTuple):
         return f"{self.name}[{self.pid}]"
 
 
-def look(pid: int) -> Relic | None:
+def look(pid: int) -> ProcessEntry | None:
     """None if there is no such process."""
     if not _has_proc():
-        return next((relic for relic in table() if relic.pid == pid), None)
+        return next((entry for entry in table() if entry.pid == pid), None)
     return _parse_stat(_read(f"/proc/{pid}/stat"))
 
 
@@ -44,8 +44,8 @@ def family() -> Callable[[int], list[int]]:
     if _has_children_files():
         return _children_of
     children: dict[int, list[int]] = {}
-    for relic in table():
-        children.setdefault(relic.parent, []).append(relic.pid)
+    for entry in table():
+        children.setdefault(entry.parent, []).append(entry.pid)
     return lambda pid: children.get(pid, [])
 
 
@@ -62,11 +62,11 @@ def adopted() -> list[int]:
     return family()(os.getpid())
 
 
-def table() -> list[Relic]:
+def table() -> list[ProcessEntry]:
     """Every process there is: slow, for systems that offer nothing better."""
     if _has_proc():
         found = (look(int(name)) for name in os.listdir("/proc") if name.isdecimal())
-        return [relic for relic in found if relic is not None]
+        return [entry for entry in found if entry is not None]
     from circus.posix.info import process_list  # psutil, which is not needed on Linux
 
     return [_with_group(*row) for row in process_list()]
@@ -112,14 +112,14 @@ def _read(path: str) -> bytes:
     return b"".join(parts)
 
 
-def _parse_stat(text: bytes) -> Relic | None:
+def _parse_stat(text: bytes) -> ProcessEntry | None:
     # "PID (NAME) STATE PPID PGRP SESSION ...": a name may hold blanks and brackets, so the last one counts.
     before, bracket, after = text.rpartition(b")")
     if not bracket:
         return None
     pid, _, name = before.partition(b"(")
     fields = after.split(None, 20)
-    return Relic(
+    return ProcessEntry(
         pid=int(pid),
         name=name.decode(errors="replace"),
         state=fields[0].decode(),
@@ -130,9 +130,9 @@ def _parse_stat(text: bytes) -> Relic | None:
     )
 
 
-def _with_group(pid: int, parent: int, name: str, state: str, birth: float) -> Relic:
+def _with_group(pid: int, parent: int, name: str, state: str, birth: float) -> ProcessEntry:
     try:
         group, session = os.getpgid(pid), os.getsid(pid)
     except OSError:
         group = session = 0  # a zombie, or not ours to know
-    return Relic(pid, name, state, parent, group, session, birth)
+    return ProcessEntry(pid, name, state, parent, group, session, birth)

@@ -17,11 +17,11 @@ import sys
 from collections.abc import Callable, Collection, Container, Iterable
 
 from circus.posix import mark as marks
-from circus.posix.processes import Relic, adopted, family, look, table
+from circus.posix.processes import ProcessEntry, adopted, family, look, table
 
 __all__ = [
     "Orphans",
-    "Relic",
+    "ProcessEntry",
     "become_subreaper",
     "descendants",
     "direct_children",
@@ -71,50 +71,52 @@ def direct_children(pid: int) -> list[int]:
     return family()(pid)
 
 
-def descendants(pid: int) -> list[Relic]:
+def descendants(pid: int) -> list[ProcessEntry]:
     """Everybody below a process, without itself; zombies are among them. Cost: two small reads for each."""
     return _below([pid])
 
 
-def strangers(own: Collection[int]) -> list[Relic]:
+def strangers(own: Collection[int]) -> list[ProcessEntry]:
     """Our children that are not `own` (the watched pids): adopted ones, and those of hooks. Read once per pass.
 
     Who dies between the reading of the list and the look at it leaves children that are not on the list yet. So it
     is read again until nobody new is there: then none of those seen dead has a child that was not seen.
     """
     if sys.platform != "linux":
-        return [relic for relic in table() if relic.pid not in own and relic.pid != os.getpid()]
-    found: dict[int, Relic | None] = {}
+        return [entry for entry in table() if entry.pid not in own and entry.pid != os.getpid()]
+    found: dict[int, ProcessEntry | None] = {}
     for _ in range(_LISTINGS):
         new = sorted(set(adopted()).difference(own, found))
         if not new:
             break
         found.update((pid, look(pid)) for pid in new)
-    return [relic._replace(mark=marks.read(relic.pid)) for relic in found.values() if relic is not None]
+    return [entry._replace(mark=marks.read(entry.pid)) for entry in found.values() if entry is not None]
 
 
-def leftovers(worker: int, mark: int | None, among: Iterable[Relic], seen: Iterable[Relic] = ()) -> list[Relic]:
+def leftovers(
+    worker: int, mark: int | None, among: Iterable[ProcessEntry], seen: Iterable[ProcessEntry] = ()
+) -> list[ProcessEntry]:
     """What is left of a dead worker: its descendants among the strangers, with everybody below them.
 
     `seen`: its `descendants` as they were before its end was asked for; among these are found even those that
     shed the mark. Zombies among the strangers are our children: `reap` them, they count no longer.
     """
     our_session = os.getsid(0)
-    known = {(relic.pid, relic.birth) for relic in seen}
+    known = {(entry.pid, entry.birth) for entry in seen}
     roots = [
-        relic
-        for relic in among
-        if (relic.pid, relic.birth) in known or _came_from(relic, worker, mark, our_session)
+        entry
+        for entry in among
+        if (entry.pid, entry.birth) in known or _came_from(entry, worker, mark, our_session)
     ]
-    return roots + _below([relic.pid for relic in roots if not relic.is_zombie])
+    return roots + _below([entry.pid for entry in roots if not entry.is_zombie])
 
 
-def kill_tree(relics: Iterable[Relic], signum: int) -> list[Relic]:
+def kill_tree(entries: Iterable[ProcessEntry], signum: int) -> list[ProcessEntry]:
     """Signal each if it still is the process that was seen; those that got it. Zombies are left out."""
-    return [relic for relic in relics if not relic.is_zombie and _signal(relic, signum)]
+    return [entry for entry in entries if not entry.is_zombie and _signal(entry, signum)]
 
 
-def kill_all(find: Callable[[], Iterable[Relic]], passes: int = 100) -> list[Relic]:
+def kill_all(find: Callable[[], Iterable[ProcessEntry]], passes: int = 100) -> list[ProcessEntry]:
     """SIGKILL what `find` finds until it finds nobody new; everybody hit.
 
     A program that forks while it is being killed is always one generation ahead of a single pass. What is still
@@ -122,12 +124,12 @@ def kill_all(find: Callable[[], Iterable[Relic]], passes: int = 100) -> list[Rel
     later.
     """
     tried: set[tuple[int, float]] = set()
-    hit: list[Relic] = []
+    hit: list[ProcessEntry] = []
     for _ in range(passes):
-        new = [relic for relic in find() if not relic.is_zombie and (relic.pid, relic.birth) not in tried]
+        new = [entry for entry in find() if not entry.is_zombie and (entry.pid, entry.birth) not in tried]
         if not new:
             break
-        tried.update((relic.pid, relic.birth) for relic in new)
+        tried.update((entry.pid, entry.birth) for entry in new)
         hit += kill_tree(new, signal.SIGKILL)
     return hit
 
@@ -155,12 +157,12 @@ class Orphans:
         self._seen: dict[tuple[int, float], float] = {}
         """Zombie (pid, birth) to the monotonic time it was first seen."""
 
-    def reap(self, among: Iterable[Relic], now: float, attributed: Container[int] = ()) -> list[int]:
+    def reap(self, among: Iterable[ProcessEntry], now: float, attributed: Container[int] = ()) -> list[int]:
         """Reap those that are due; their pids. `attributed` came from a worker, whatever their mark says."""
-        zombies = [relic for relic in among if relic.is_zombie and relic.parent == os.getpid()]
-        self._seen = {(relic.pid, relic.birth): self._seen.get((relic.pid, relic.birth), now) for relic in zombies}
+        zombies = [entry for entry in among if entry.is_zombie and entry.parent == os.getpid()]
+        self._seen = {(entry.pid, entry.birth): self._seen.get((entry.pid, entry.birth), now) for entry in zombies}
         our_session = os.getsid(0)
-        at_once = {relic.pid for relic in zombies if relic.pid in attributed or _is_workers(relic, our_session)}
+        at_once = {entry.pid for entry in zombies if entry.pid in attributed or _is_workers(entry, our_session)}
         due = [key for key, at in self._seen.items() if key[0] in at_once or at + self._patience <= now]
         for key in due:
             del self._seen[key]
@@ -173,49 +175,49 @@ class Orphans:
         return min(self._seen.values()) + self._patience if self._seen else None
 
 
-def _came_from(relic: Relic, worker: int, mark: int | None, our_session: int) -> bool:
+def _came_from(entry: ProcessEntry, worker: int, mark: int | None, our_session: int) -> bool:
     """The kernel gives no pid away that still is the number of a session or group, so these two cannot err.
 
     A mark can: another thread's child forked in the very moment of a spawn has it too. But a worker begins with a
     new session, so whoever is in ours never came from one.
     """
-    if worker in (relic.session, relic.group):
+    if worker in (entry.session, entry.group):
         return True
-    return relic.session != our_session and marks.owns(mark, relic.mark)
+    return entry.session != our_session and marks.owns(mark, entry.mark)
 
 
-def _is_workers(relic: Relic, our_session: int) -> bool:
+def _is_workers(entry: ProcessEntry, our_session: int) -> bool:
     """As `_came_from`, of any worker."""
-    return relic.session != our_session and marks.was_given(relic.mark)
+    return entry.session != our_session and marks.was_given(entry.mark)
 
 
-def _below(pids: list[int]) -> list[Relic]:
+def _below(pids: list[int]) -> list[ProcessEntry]:
     children_of = family()
-    found: dict[int, Relic] = {}
+    found: dict[int, ProcessEntry] = {}
     queue = [child for pid in pids for child in children_of(pid)]
     while queue:
         pid = queue.pop()
-        relic = look(pid)
-        if relic is not None and pid not in found:
-            found[pid] = relic
+        entry = look(pid)
+        if entry is not None and pid not in found:
+            found[pid] = entry
             queue.extend(children_of(pid))
     return list(found.values())
 
 
-def _signal(relic: Relic, signum: int) -> bool:
+def _signal(entry: ProcessEntry, signum: int) -> bool:
     """With the process pinned by a descriptor before it is compared, its pid cannot change hands in between."""
     try:
-        pidfd = os.pidfd_open(relic.pid)
+        pidfd = os.pidfd_open(entry.pid)
     except (AttributeError, OSError):
         pidfd = -1  # not here, no descriptor free, or gone
     try:
-        now = look(relic.pid)
-        if now is None or now.birth != relic.birth:
+        now = look(entry.pid)
+        if now is None or now.birth != entry.birth:
             return False
         if pidfd >= 0:
             signal.pidfd_send_signal(pidfd, signum)
         else:
-            os.kill(relic.pid, signum)
+            os.kill(entry.pid, signum)
     except ProcessLookupError:
         return False
     except PermissionError:

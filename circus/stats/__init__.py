@@ -11,7 +11,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """The program `circusd-stats`; circusd runs it as `python -c "from circus import stats; stats.main()"`."""
     import sys
 
-    from circus.stats.runner import main as run
+    from circus.stats.daemon.runner import main as run
 
     code = run(args)
     if code:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from circus.names import DEFAULT_ENDPOINT_STATS
+from circus.common.names import DEFAULT_ENDPOINT_STATS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -101,9 +101,9 @@ def _is_sum(figures: dict[str, Any]) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `circus-top`; the exit code."""
-    from circus.stats import top
+    from circus.stats.top import program
 
-    return top.main(argv)
+    return program.main(argv)
 
 
 if __name__ == "__main__":

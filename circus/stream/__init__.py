@@ -5,7 +5,7 @@ from __future__ import annotations
 from queue import Empty, Queue
 from typing import Any, cast
 
-from circus.convert import resolve_name
+from circus.common.convert import resolve_name
 from circus.exc import ImportStringError
 from circus.stream.base import Stream
 from circus.stream.file_stream import FileStream, TimedRotatingFileStream, WatchedFileStream

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from circus.convert import to_bool
+from circus.common.convert import to_bool
 from circus.stream.append_file import AppendFile
 from circus.stream.base import LineStamper, PartialWriteError, as_bytes
 from circus.stream.schedule import Schedule

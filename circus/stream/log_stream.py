@@ -9,7 +9,7 @@ from circus.stream.base import LINE_LIMIT, as_bytes
 
 logger = logging.getLogger("circus")
 
-# How `circus.own_programs` has its programs write a line: `[WARNING] text`.
+# How `circus.options.own_programs` has its programs write a line: `[WARNING] text`.
 _LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
 
 

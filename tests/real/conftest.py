@@ -22,7 +22,7 @@ _PATIENCE = 3.0
 def nobody_left() -> Iterator[None]:
     """Fails a test that leaves a process running, whoever its parent was: orphans come to us meanwhile."""
     libc = ctypes.CDLL(None)
-    before = {relic.pid for relic in tree.descendants(os.getpid())}
+    before = {entry.pid for entry in tree.descendants(os.getpid())}
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         yield
@@ -36,4 +36,4 @@ def nobody_left() -> Iterator[None]:
 
 
 def _alive(before: set[int]) -> bool:
-    return any(not relic.is_zombie and relic.pid not in before for relic in tree.descendants(os.getpid()))
+    return any(not entry.is_zombie and entry.pid not in before for entry in tree.descendants(os.getpid()))

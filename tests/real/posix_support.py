@@ -84,8 +84,8 @@ def descriptors() -> dict[int, str]:
 
 def is_gone(pid: int) -> bool:
     """Ended, whether or not somebody has waited for it."""
-    relic = look(pid)
-    return relic is None or relic.is_zombie
+    entry = look(pid)
+    return entry is None or entry.is_zombie
 
 
 def in_child(function: Callable[[], Any]) -> Any:

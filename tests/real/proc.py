@@ -54,13 +54,13 @@ def threads_of(pid: int) -> list[str]:
     return sorted(names)
 
 
-def children_of(pid: int) -> list[processes.Relic]:
+def children_of(pid: int) -> list[processes.ProcessEntry]:
     """Direct children, zombies included."""
-    return [relic for relic in map(processes.look, processes.family()(pid)) if relic is not None]
+    return [entry for entry in map(processes.look, processes.family()(pid)) if entry is not None]
 
 
 def zombies_of(pid: int) -> list[str]:
-    return [str(relic) for relic in children_of(pid) if relic.is_zombie]
+    return [str(entry) for entry in children_of(pid) if entry.is_zombie]
 
 
 def cpu_seconds(pid: int) -> float:

@@ -347,14 +347,14 @@ def survivors(before: set[int]) -> list[str]:
     """Our descendants that were not there before, as text; they are killed and reaped."""
     from circus.posix import tree
 
-    left = [relic for relic in tree.descendants(os.getpid()) if relic.pid not in before]
-    alive = [f"{relic} {_command_line(relic.pid)}" for relic in left if not relic.is_zombie]
-    for relic in left:
-        if not relic.is_zombie:
-            os.kill(relic.pid, signal.SIGKILL)
-    for relic in left:
+    left = [entry for entry in tree.descendants(os.getpid()) if entry.pid not in before]
+    alive = [f"{entry} {_command_line(entry.pid)}" for entry in left if not entry.is_zombie]
+    for entry in left:
+        if not entry.is_zombie:
+            os.kill(entry.pid, signal.SIGKILL)
+    for entry in left:
         try:
-            os.waitpid(relic.pid, 0 if relic.parent == os.getpid() else os.WNOHANG)
+            os.waitpid(entry.pid, 0 if entry.parent == os.getpid() else os.WNOHANG)
         except ChildProcessError:
             pass  # somebody else's child, or reaped by who waited for it
     return alive

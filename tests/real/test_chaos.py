@@ -97,14 +97,14 @@ class Chaos:
     # ---- what they do ------------------------------------------------------------------------------------------
 
     def _command(self, number: int, chance: random.Random, client: CircusClient) -> None:
-        command, properties = self._wish(chance)
+        command, properties = self._request(chance)
         if chance.random() < 0.3:
             properties["waiting"] = True
         self._check(command, properties, client.send_message(command, **properties))
         if chance.random() < 0.05:
             self._come_and_go(number, chance, client)
 
-    def _wish(self, chance: random.Random) -> tuple[str, dict[str, Any]]:
+    def _request(self, chance: random.Random) -> tuple[str, dict[str, Any]]:
         properties: dict[str, Any] = {"name": chance.choice(list(WATCHERS))}
         command = chance.choice(
             ("start", "start", "stop", "restart", "reload", "incr", "decr", "set", "kill", "signal", "list", "stats")
@@ -133,7 +133,7 @@ class Chaos:
             self._check(command, properties, client.send_message(command, name=name, **properties))
 
     def _kill(self, number: int, chance: random.Random, client: CircusClient) -> None:
-        pids = [relic.pid for relic in children_of(self.daemon.pid)]
+        pids = [entry.pid for entry in children_of(self.daemon.pid)]
         for pid in chance.sample(pids, min(len(pids), chance.choice((1, 1, 5, 40)))):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -157,7 +157,7 @@ class Chaos:
         self.answers["superseded" if superseded else "done"] += 1
 
 
-def test_chaos_ends_as_last_wished_and_leaves_nothing_behind(
+def test_chaos_ends_as_last_requested_and_leaves_nothing_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = random.randrange(2**32)
@@ -174,8 +174,8 @@ def test_chaos_ends_as_last_wished_and_leaves_nothing_behind(
             print(f" seed {seed}; {summary(chaos)} ", end="")
         assert not chaos.faults, chaos.faults[:5]
 
-        last_wishes = wish_at_random(daemon, random.Random(seed))
-        wait_until(daemon, last_wishes)
+        last_requests = request_at_random(daemon, random.Random(seed))
+        wait_until(daemon, last_requests)
 
         for name, number in WATCHERS.items():
             daemon.call("set", name=name, options={"numprocesses": number, "env": {"PATH": os.environ["PATH"]}})
@@ -201,9 +201,9 @@ def summary(chaos: Chaos) -> str:
     )
 
 
-def wish_at_random(daemon: Daemon, chance: random.Random) -> dict[str, int]:
-    """Something for each watcher while it is still busy with earlier wishes; how many processes it has to end with."""
-    wished = {}
+def request_at_random(daemon: Daemon, chance: random.Random) -> dict[str, int]:
+    """Something for each watcher while earlier requests still keep it busy; how many processes it has to end with."""
+    requested = {}
     for name in WATCHERS:
         number = chance.randrange(1, 10)
         for command in chance.sample(("start", "stop", "restart", "reload", "kill"), 3):
@@ -211,17 +211,17 @@ def wish_at_random(daemon: Daemon, chance: random.Random) -> dict[str, int]:
         daemon.call("set", name=name, options={"numprocesses": number})
         last = chance.choice(("start", "stop"))
         daemon.call(last, name=name)
-        wished[name] = number if last == "start" else 0
-    return wished
+        requested[name] = number if last == "start" else 0
+    return requested
 
 
-def wait_until(daemon: Daemon, wished: dict[str, int]) -> None:
-    """As many processes as wished everywhere, none of them on its way out; stopped where none is wished."""
+def wait_until(daemon: Daemon, requested: dict[str, int]) -> None:
+    """As many processes as requested everywhere, none of them on its way out; stopped where none is requested."""
 
     def wrong() -> dict[str, Any]:
         statuses = daemon.call("status")["statuses"]
-        found = {name: (statuses[name], len(daemon.pids(name))) for name in wished}
-        right = {name: ("active" if number else "stopped", number) for name, number in wished.items()}
+        found = {name: (statuses[name], len(daemon.pids(name))) for name in requested}
+        right = {name: ("active" if number else "stopped", number) for name, number in requested.items()}
         return {name: state for name, state in found.items() if state != right[name]}
 
     wait_for(lambda: not wrong(), patience(30), lambda: f"{wrong()} {daemon.output[-3000:]}")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import circus
-from circus.completion import script
+from circus.ctl.completion import script
 from tests.real.fake_daemon import FakeDaemon, refused
 from tests.real.terminal import Terminal
 

@@ -97,5 +97,5 @@ def test_restart_of_a_daemon_ends_what_it_had_started(tmp_path: Path) -> None:
 def _offspring(daemon: Daemon) -> list[int]:
     from circus.posix import tree
 
-    found = [relic.pid for relic in tree.descendants(daemon.pid)]
+    found = [entry.pid for entry in tree.descendants(daemon.pid)]
     return found if len(found) == 2 else []

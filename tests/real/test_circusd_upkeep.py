@@ -137,7 +137,7 @@ def test_500_restarts_cost_neither_a_descriptor_nor_a_thread_nor_a_zombie(tmp_pa
         # The thread of a pump ends a moment after it has said that it is done.
         wait_for(lambda: len(threads_of(daemon.pid)) <= len(threads), what=lambda: threads_of(daemon.pid))
         assert zombies_of(daemon.pid) == []
-        assert [relic.pid for relic in children_of(daemon.pid)] == [quiet]
+        assert [entry.pid for entry in children_of(daemon.pid)] == [quiet]
         assert (tmp_path / "out").read_text() == "said\n" * starts()
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from circus import names
 from circus.client import CircusClient
-from circus.future import Future
+from circus.common import names
+from circus.common.future import Future
 from circus.stream import QueueStream
 from tests.real.support import Events, background, is_gone, wait_for
 

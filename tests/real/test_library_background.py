@@ -204,7 +204,7 @@ arbiter = host({{"name": "a", "cmd": "sh -c 'sleep 1001 & echo $!; exit 0'", "re
                 "stdout_stream": {{"filename": "{tmp_path}/out"}}}})
 arbiter.start().result(20)
 pid = int(wait_for(lambda: open("{tmp_path}/out").read()))
-wait_for(lambda: (relic := look(pid)) is None or relic.is_zombie)
+wait_for(lambda: (entry := look(pid)) is None or entry.is_zombie)
 wait_for(lambda: arbiter.statuses() == {{"a": "stopped"}})
 arbiter.stop()
 tell(gone=True)

@@ -13,13 +13,13 @@ import pytest
 import circus
 from circus import get_arbiter
 from circus.arbiter import Arbiter, ThreadedArbiter
+from circus.common.future import Future
 from circus.exc import AlreadyExist, ConfigError, MessageError
-from circus.future import Future
 from circus.loop import Loop
-from circus.options import Option
+from circus.options.option import Option
+from circus.options.settings import NOT_OPTIONS
+from circus.options.table import WatcherSpec
 from circus.process import DEAD_OR_ZOMBIE, RUNNING, UNEXISTING, Process
-from circus.settings import NOT_OPTIONS
-from circus.spec import WatcherSpec
 from circus.watcher import POSITIONAL, Watcher
 from tests.real.support import background, ipc_endpoints, is_gone, wait_for
 

@@ -41,7 +41,7 @@ def as_subreaper(function: Callable[[], Any]) -> Any:
 
 def _nobody_left() -> bool:
     tree.kill_all(lambda: tree.descendants(os.getpid()))
-    tree.reap(relic.pid for relic in tree.strangers(()))
+    tree.reap(entry.pid for entry in tree.strangers(()))
     return not tree.descendants(os.getpid())
 
 
@@ -54,8 +54,8 @@ def reap(child: Child) -> None:
     os.waitpid(child.pid, 0)
 
 
-def names(relics: list[tree.Relic]) -> list[str]:
-    return sorted(relic.name for relic in relics if not relic.is_zombie)
+def names(entries: list[tree.ProcessEntry]) -> list[str]:
+    return sorted(entry.name for entry in entries if not entry.is_zombie)
 
 
 # ---- finding ---------------------------------------------------------------------------------------------------
@@ -66,14 +66,14 @@ def test_descendants_that_left_their_session_are_found_when_the_worker_is_dead()
         worker, mark = start(DETACH)
         reap(worker)
         found = wait_for(lambda: _three(tree.leftovers(worker.pid, mark, tree.strangers(()))))
-        assert {relic.session for relic in found}.isdisjoint({worker.pid, os.getsid(0)})
+        assert {entry.session for entry in found}.isdisjoint({worker.pid, os.getsid(0)})
 
     as_subreaper(scenario)
 
 
-def _three(relics: list[tree.Relic]) -> list[tree.Relic] | None:
+def _three(entries: list[tree.ProcessEntry]) -> list[tree.ProcessEntry] | None:
     """The detached shell and its two sleepers."""
-    return relics if names(relics) == ["sh", "sleep", "sleep"] else None
+    return entries if names(entries) == ["sh", "sleep", "sleep"] else None
 
 
 def test_workers_that_die_together_keep_their_own_descendants() -> None:
@@ -84,8 +84,8 @@ def test_workers_that_die_together_keep_their_own_descendants() -> None:
         found = []
         for worker, mark in workers:
             left = partial(tree.leftovers, worker.pid, mark)
-            relics = wait_for(lambda left=left: _three(left(tree.strangers(()))))
-            found.append({relic.pid for relic in relics})
+            entries = wait_for(lambda left=left: _three(left(tree.strangers(()))))
+            found.append({entry.pid for entry in entries})
         assert len(set.union(*found)) == 12
 
     as_subreaper(scenario)
@@ -122,7 +122,7 @@ def test_without_a_mark_session_and_group_tell() -> None:
         reap(worker)
         wait_for(lambda: names(tree.strangers(())) == ["sleep", "sleep"])
         found = tree.leftovers(worker.pid, mark, tree.strangers(()))
-        assert [relic.session for relic in found] == [worker.pid]
+        assert [entry.session for entry in found] == [worker.pid]
 
     as_subreaper(scenario)
 
@@ -130,13 +130,13 @@ def test_without_a_mark_session_and_group_tell() -> None:
 def test_descendant_that_shed_its_mark_is_known_by_having_been_seen() -> None:
     def scenario() -> None:
         worker, mark = start("setsid prlimit --rttime=unlimited:unlimited sleep 1000 & wait")
-        seen = wait_for(lambda: names(relics := tree.descendants(worker.pid)) == ["sleep"] and relics)
+        seen = wait_for(lambda: names(entries := tree.descendants(worker.pid)) == ["sleep"] and entries)
         os.kill(worker.pid, signal.SIGKILL)
         reap(worker)
         strangers = tree.strangers(())
         assert tree.leftovers(worker.pid, mark, strangers) == []
-        assert [relic.pid for relic in tree.leftovers(worker.pid, mark, strangers, seen)] == [seen[0].pid]
-        younger = [relic._replace(birth=relic.birth + 1) for relic in seen]
+        assert [entry.pid for entry in tree.leftovers(worker.pid, mark, strangers, seen)] == [seen[0].pid]
+        younger = [entry._replace(birth=entry.birth + 1) for entry in seen]
         assert tree.leftovers(worker.pid, mark, strangers, younger) == []
 
     as_subreaper(scenario)
@@ -148,7 +148,7 @@ def test_children_of_a_hook_belong_to_nobody_even_if_born_in_the_moment_of_a_spa
         with lent(False, mark):
             hooks = subprocess.Popen(["sleep", "1000"])
         strangers = tree.strangers(())
-        assert [(relic.pid, relic.mark) for relic in strangers] == [(hooks.pid, mark)]
+        assert [(entry.pid, entry.mark) for entry in strangers] == [(hooks.pid, mark)]
         assert tree.leftovers(999_999, mark, strangers) == []
         hooks.kill()
         hooks.wait()
@@ -203,7 +203,7 @@ def test_mark_of_another_user_s_process_and_of_a_zombie_can_be_read() -> None:
         if AS_ROOT:
             assert in_child(lambda: (os.setuid(NOBODY), marks.read(worker.pid))[1]) == mark
         os.kill(worker.pid, signal.SIGKILL)
-        wait_for(lambda: (relic := processes.look(worker.pid)) and relic.is_zombie)
+        wait_for(lambda: (entry := processes.look(worker.pid)) and entry.is_zombie)
         assert marks.read(worker.pid) == mark
         reap(worker)
         assert marks.read(worker.pid) is None
@@ -222,7 +222,7 @@ def test_descendants_of_a_live_worker_are_seen_at_every_depth(
         worker, _ = start("sleep 1000 & sh -c 'setsid sleep 1000 & sleep 1000 & wait' & wait")
         wait_for(lambda: names(tree.descendants(worker.pid)) == ["sh", "sleep", "sleep", "sleep"])
         assert len(tree.direct_children(worker.pid)) == 2
-        assert [relic.pid for relic in tree.strangers(())] == [worker.pid]
+        assert [entry.pid for entry in tree.strangers(())] == [worker.pid]
 
     as_subreaper(scenario)
 
@@ -253,15 +253,15 @@ def test_nobody_below_a_pid_that_does_not_exist() -> None:
 def test_signal_reaches_only_the_process_that_was_seen() -> None:
     def scenario() -> None:
         worker, _ = start("exec sleep 1000")
-        relic = processes.look(worker.pid)
-        assert relic is not None
-        earlier = relic._replace(birth=relic.birth - 1)
+        entry = processes.look(worker.pid)
+        assert entry is not None
+        earlier = entry._replace(birth=entry.birth - 1)
         assert tree.kill_tree([earlier], signal.SIGKILL) == []
         assert not is_gone(worker.pid)
-        assert tree.kill_tree([relic], signal.SIGTERM) == [relic]
+        assert tree.kill_tree([entry], signal.SIGTERM) == [entry]
         _, status = os.waitpid(worker.pid, 0)
         assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
-        assert tree.kill_tree([relic], signal.SIGTERM) == []
+        assert tree.kill_tree([entry], signal.SIGTERM) == []
 
     as_subreaper(scenario)
 
@@ -314,9 +314,9 @@ def test_nothing_is_left_of_a_program_that_detaches_ignores_term_and_forks_while
         mark = marks.next_mark()
         worker = spawn(Launch(argv=(sys.executable, "-c", HYDRA, str(log)), env={"PATH": PATH}, mark=mark))
 
-        def left() -> list[tree.Relic]:
-            relics = tree.leftovers(worker.pid, mark, tree.strangers({worker.pid}))
-            return relics + tree.descendants(worker.pid)
+        def left() -> list[tree.ProcessEntry]:
+            entries = tree.leftovers(worker.pid, mark, tree.strangers({worker.pid}))
+            return entries + tree.descendants(worker.pid)
 
         wait_for(lambda: log.exists() and log.read_text().count("\n") > 100)
         tree.kill_tree(left(), signal.SIGTERM)
@@ -326,9 +326,9 @@ def test_nothing_is_left_of_a_program_that_detaches_ignores_term_and_forks_while
 
         def ended() -> bool:
             tree.kill_all(left)
-            relics = left()
-            tree.reap(relic.pid for relic in relics if relic.is_zombie)
-            return not relics
+            entries = left()
+            tree.reap(entry.pid for entry in entries if entry.is_zombie)
+            return not entries
 
         wait_for(ended)
         assert tree.strangers(()) == []
@@ -345,7 +345,7 @@ def test_dead_stranger_is_reaped_when_nobody_has_waited_for_it() -> None:
     def scenario() -> None:
         orphans = tree.Orphans(patience=5.0)
         hooks = subprocess.Popen(["true"])
-        wait_for(lambda: (relic := processes.look(hooks.pid)) and relic.is_zombie)
+        wait_for(lambda: (entry := processes.look(hooks.pid)) and entry.is_zombie)
         assert orphans.next_at is None
         assert orphans.reap(tree.strangers(()), 100.0) == []
         assert orphans.next_at == 105.0
@@ -362,7 +362,7 @@ def test_hook_that_waits_in_time_gets_its_exit_code() -> None:
     def scenario() -> None:
         orphans = tree.Orphans(patience=5.0)
         hooks = subprocess.Popen(["false"])
-        wait_for(lambda: (relic := processes.look(hooks.pid)) and relic.is_zombie)
+        wait_for(lambda: (entry := processes.look(hooks.pid)) and entry.is_zombie)
         orphans.reap(tree.strangers(()), 100.0)
         assert hooks.wait() == 1
         assert orphans.reap(tree.strangers(()), 200.0) == []
@@ -375,10 +375,10 @@ def test_dead_descendant_of_a_worker_is_reaped_at_once_and_a_live_one_is_not() -
         orphans = tree.Orphans(patience=5.0)
         worker, mark = start("setsid true & setsid sleep 1000 & exit 0")
         reap(worker)
-        wait_for(lambda: sorted(relic.is_zombie for relic in tree.strangers(())) == [False, True])
+        wait_for(lambda: sorted(entry.is_zombie for entry in tree.strangers(())) == [False, True])
         strangers = tree.strangers(())
-        ours = {relic.pid for relic in tree.leftovers(worker.pid, mark, strangers)}
-        dead = [relic.pid for relic in strangers if relic.is_zombie]
+        ours = {entry.pid for entry in tree.leftovers(worker.pid, mark, strangers)}
+        dead = [entry.pid for entry in strangers if entry.is_zombie]
         assert orphans.reap(strangers, 100.0, ours) == dead
         assert len(tree.strangers(())) == 1
 
@@ -397,7 +397,7 @@ orphans, code, reaped, deadline = tree.Orphans(), None, 0, time.monotonic() + 30
 while code is None or tree.strangers(()):
     assert time.monotonic() < deadline
     strangers = tree.strangers({worker.pid})
-    ours = {relic.pid for relic in tree.leftovers(worker.pid, own, strangers)}
+    ours = {entry.pid for entry in tree.leftovers(worker.pid, own, strangers)}
     reaped += len(orphans.reap(strangers, time.monotonic(), ours))
     if code is None and os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         code = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
@@ -421,13 +421,13 @@ def test_kill_all_gives_up_on_who_does_not_die_and_returns_everybody_hit() -> No
     def scenario() -> None:
         worker, _ = start("exec sleep 1000")
 
-        def find() -> list[tree.Relic]:
+        def find() -> list[tree.ProcessEntry]:
             looks.append(time.monotonic())
-            relic = processes.look(worker.pid)
-            return [relic] if relic else []
+            entry = processes.look(worker.pid)
+            return [entry] if entry else []
 
         hit = tree.kill_all(find)
-        assert [relic.pid for relic in hit] == [worker.pid]
+        assert [entry.pid for entry in hit] == [worker.pid]
         assert len(looks) == 2
         reap(worker)
 

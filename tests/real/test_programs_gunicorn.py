@@ -49,7 +49,7 @@ class Web:
     def family(self) -> set[int]:
         """The master and its workers, once there are as many as there should be."""
         pids = self.daemon.pids("web")
-        found = {relic.pid for relic in tree.descendants(pids[0])} if pids else set()
+        found = {entry.pid for entry in tree.descendants(pids[0])} if pids else set()
         return {*pids, *found} if len(found) == WORKERS else set()
 
     def wait_for_family(self, old: int = 0) -> set[int]:

@@ -100,7 +100,7 @@ def test_reload_with_send_hup_never_refuses_a_request(tmp_path: Path) -> None:
     with Daemon(tmp_path, config) as daemon:
         wait_for(lambda: answers(url) == "one", what=lambda: daemon.output)
         [master] = daemon.pids("nginx")
-        workers = {relic.pid for relic in children_of(master)}
+        workers = {entry.pid for entry in children_of(master)}
         with Clients(url) as clients:
             for text in ("two", "three"):
                 write(text)
@@ -109,7 +109,7 @@ def test_reload_with_send_hup_never_refuses_a_request(tmp_path: Path) -> None:
         assert not clients.errors
         assert {"one", "two", "three"} >= set(clients.answers)
         assert daemon.pids("nginx") == [master]
-        wait_for(lambda: workers.isdisjoint(relic.pid for relic in children_of(master)))
+        wait_for(lambda: workers.isdisjoint(entry.pid for entry in children_of(master)))
 
         daemon.call("stop", name="nginx", waiting=True)
         assert answers(url) == ""

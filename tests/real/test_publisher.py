@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from circus import publisher as module
-from circus.publisher import Publisher
+from circus.wire import publisher as module
+from circus.wire.publisher import Publisher
 from tests.real.support import Daemon, Program, descriptors, free_port, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")

@@ -9,8 +9,8 @@ import pytest
 import zmq
 
 from circus.loop import Loop
-from circus.publisher import Publisher
-from circus.server import Discovery, EndpointError, RequestServer
+from circus.wire.publisher import Publisher
+from circus.wire.server import Discovery, EndpointError, RequestServer
 from tests.real.support import background, free_port, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")

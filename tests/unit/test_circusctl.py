@@ -7,13 +7,13 @@ import pytest
 from circus.circusctl import GLOBAL_FLAGS, known_words, main
 from circus.commands import get_command, get_commands
 from circus.commands.base import Command
-from circus.commands.console import Globals
-from circus.commands.diagnose import FAIL, WAIT, _judge, _mechanism, _socket_type
-from circus.commands.listening import _reachable
-from circus.commands.manual import body, manual, overview, summary, usage
-from circus.commands.peers import Peer
-from circus.commands.words import places
-from circus.completion import script
+from circus.ctl.argv import places
+from circus.ctl.completion import script
+from circus.ctl.console import Globals
+from circus.ctl.diagnose import FAIL, WAIT, _judge, _mechanism, _socket_type
+from circus.ctl.listening import _reachable
+from circus.ctl.manual import body, manual, overview, summary, usage
+from circus.posix.peers import Peer
 
 
 def test_every_global_flag_with_a_value_has_a_default():

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from circus.future import Future, failed, finished
+from circus.common.future import Future, failed, finished
 from circus.loop import Loop
 
 

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from circus import util
-from circus.future import Future, failed, finished
+from circus.common.future import Future, failed, finished
 from circus.loop import Loop
 from circus.watcher import Watcher
 
@@ -25,8 +25,9 @@ def test_every_documented_name_is_there():
 
 
 def test_faces_are_the_functions_that_do_the_work():
-    from circus import convert, launching, logs, names
-    from circus.posix import info
+    from circus.common import convert, names
+    from circus.posix import info, logs
+    from circus.runtime import launching
 
     assert util.to_bool is convert.to_bool
     assert util.resolve_name is convert.resolve_name

@@ -1,7 +1,7 @@
 """The plan that takes running watchers to what a file says."""
 
 from circus.machine.changes import Change, Kind, needs_restart, plan
-from circus.spec import CircusSpec, WatcherSpec
+from circus.options.table import CircusSpec, WatcherSpec
 
 
 def spec(name, extras=None, **values):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from circus import names
-from circus.machine.patience import START_PATIENCE
+from circus.common import names
+from circus.machine.start_timeout import START_TIMEOUT
 from tests.sim import NEVER, Hook, Program, Sim
 
 ALL = dict.fromkeys(names.HOOKS, "x.y")
@@ -209,7 +209,7 @@ def test_watchers_of_lower_priority_do_not_wait_for_ever_for_a_hook() -> None:
     first = sim.add("first", priority=5, hooks={"before_start": "x.y"})
     second = sim.add("second")
     sim.start(first, second)
-    sim.advance(START_PATIENCE - 1)
+    sim.advance(START_TIMEOUT - 1)
     assert second.status == "stopped"
     sim.advance(1)
     assert second.status == "active"
@@ -223,7 +223,7 @@ def test_status_says_when_a_start_makes_no_progress() -> None:
     sim.hook("web", "before_spawn", Hook(takes=NEVER))
     web = sim.add("web", hooks={"before_spawn": "x.y"})
     sim.start(web)
-    sim.advance(START_PATIENCE)
+    sim.advance(START_TIMEOUT)
     assert (web.status, web.reason(sim.now)) == ("starting", "its start makes no progress")
     sim.answer(web, True)
     assert (web.status, web.reason(sim.now)) == ("active", "")
@@ -235,11 +235,11 @@ def test_start_that_makes_progress_again_is_no_longer_called_hanging() -> None:
     web = sim.add("web", numprocesses=3, hooks={"before_spawn": "x.y"})
     sim.start(web)
     for _ in range(2):
-        sim.advance(START_PATIENCE)
+        sim.advance(START_TIMEOUT)
         assert web.reason(sim.now) == "its start makes no progress"
         sim.answer(web, True)
         assert (web.status, web.reason(sim.now)) == ("starting", "")
-    sim.advance(START_PATIENCE)
+    sim.advance(START_TIMEOUT)
     sim.stop(web)
     assert web.reason(sim.now) == ""
 

@@ -45,10 +45,10 @@ def test_what_ended_before_the_answer_is_not_told_as_started() -> None:
 def test_request_that_nobody_waits_for_is_carried_out_and_not_answered() -> None:
     sim = Sim()
     web = sim.add("web")
-    for wish in (sim.arbiter.start, sim.arbiter.restart, sim.arbiter.reload, sim.arbiter.stop):
-        wish(sim.now, 0, [web.key], True)
+    for request in (sim.arbiter.start, sim.arbiter.restart, sim.arbiter.reload, sim.arbiter.stop):
+        request(sim.now, 0, [web.key], True)
         sim.settle()
-        wish(sim.now, 0, [web.key], False)
+        request(sim.now, 0, [web.key], False)
         sim.settle()
     sim.arbiter.change(sim.now, 0, web.key, web.spec, False)
     sim.arbiter.quit(sim.now, 0)
@@ -97,7 +97,7 @@ def test_stop_overtaken_by_a_start_is_answered_when_it_was_down() -> None:
     assert (web.status, sim.replies[ticket].error) == ("active", "")
 
 
-def test_wishes_within_one_pass_are_all_answered_and_the_last_one_counts() -> None:
+def test_requests_within_one_pass_are_all_answered_and_the_last_one_counts() -> None:
     sim = Sim()
     web = sim.add("web")
     with sim.at_once():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from circus.machine.gate import MIN_HOOK_TIMEOUT
+from circus.machine.awaited_hook import MIN_HOOK_TIMEOUT
 from circus.machine.stopping import HURRIED_CLOSE_STREAMS_TIMEOUT
 from tests.sim import NEVER, TERM, Hook, Program, Sim
 
@@ -75,7 +75,7 @@ def test_quit_at_any_instant_of_a_start_leaves_nothing(tenths: int) -> None:
     assert ticket in sim.replies
 
 
-def test_wishes_to_run_are_refused_during_the_shutdown_and_others_are_not() -> None:
+def test_requests_to_run_are_refused_during_the_shutdown_and_others_are_not() -> None:
     sim = Sim()
     sim.program("web", Program(takes=2.0))
     web, late = sim.add("web"), sim.add("late")

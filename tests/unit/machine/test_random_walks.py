@@ -1,7 +1,7 @@
-"""Random histories: wishes, deaths, hooks and time in any order must never break what always holds.
+"""Random histories: requests, deaths, hooks and time in any order must never break what always holds.
 
 `Sim` raises on every senseless action and checks the invariants at the end of each instant. Here remains what can
-only be said at the end: after all is released each watcher is as last wished, and after a shutdown nothing is left.
+only be said at the end: after all is released each watcher is as last requested, and after a shutdown nothing is left.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, precondition, rule
 
-from circus import names
+from circus.common import names
 from circus.machine.watcher import Phase, Watcher
 from tests.sim import KILL, NEVER, TERM, USR1, Hook, Program, Sim
 
@@ -65,7 +65,7 @@ TAME = Program()
 
 
 class Walk(RuleBasedStateMachine):
-    """Each rule is one wish or fact; the machine settles after every one, or after several at once."""
+    """Each rule is one request or fact; the machine settles after every one, or after several at once."""
 
     watchers = Bundle("watchers")
 
@@ -79,7 +79,7 @@ class Walk(RuleBasedStateMachine):
     def begin(self, warmup_delay: float, seed: int, releases: bool, options: dict[str, object]) -> object:
         self.sim = Sim(warmup_delay, random.Random(seed).random)
         self.releases = releases
-        self.wished: dict[int, bool] = {}
+        self.requested: dict[int, bool] = {}
         return self.add(options, "a", True)
 
     @rule(target=watchers, options=OPTIONS, name=st.sampled_from("abc"), starts=st.booleans())
@@ -87,32 +87,32 @@ class Walk(RuleBasedStateMachine):
         if any(w.name == name for w in self.sim.arbiter.watchers.values()):
             return multiple()  # names are unique
         watcher = self.sim.add(name, announce=True, **options)
-        self.wished[watcher.key] = starts
+        self.requested[watcher.key] = starts
         if starts:
             self.sim.add_and_start(watcher)
         self.sim.settle()
         return watcher
 
-    # ---- wishes ------------------------------------------------------------------------------------------------
+    # ---- requests ------------------------------------------------------------------------------------------------
 
     @rule(watcher=watchers)
     def start(self, watcher: Watcher) -> None:
-        self.wished[watcher.key] = True
+        self.requested[watcher.key] = True
         self.sim.start(watcher)
 
     @rule(watcher=watchers)
     def stop(self, watcher: Watcher) -> None:
-        self.wished[watcher.key] = False
+        self.requested[watcher.key] = False
         self.sim.stop(watcher)
 
     @rule(watcher=watchers)
     def restart(self, watcher: Watcher) -> None:
-        self.wished[watcher.key] = True
+        self.requested[watcher.key] = True
         self.sim.restart(watcher)
 
     @rule(watcher=watchers, sequential=st.booleans())
     def reload(self, watcher: Watcher, sequential: bool) -> None:
-        self.wished[watcher.key] = True
+        self.requested[watcher.key] = True
         self.sim.reload(watcher, sequential=sequential)
 
     @rule(watcher=watchers, program=BAD_PROGRAMS, sequential=st.booleans())
@@ -127,12 +127,12 @@ class Walk(RuleBasedStateMachine):
         self.reload(watcher, sequential)
 
     @rule(verb=st.sampled_from(["start", "stop", "restart", "reload"]))
-    def wish_of_all(self, verb: str) -> None:
+    def request_of_all(self, verb: str) -> None:
         watchers = list(self.sim.arbiter.watchers.values())
         for watcher in watchers:
             starts = verb == "reload" or watcher.spec.autostart
             if verb in ("stop", "restart") or starts:
-                self.wished[watcher.key] = verb != "stop" and starts
+                self.requested[watcher.key] = verb != "stop" and starts
         getattr(self.sim, verb)(*watchers, single=False)
 
     @rule(
@@ -144,7 +144,7 @@ class Walk(RuleBasedStateMachine):
             for verb in verbs:
                 getattr(self.sim, verb)(watcher)
                 if verb not in ("kill", "die"):
-                    self.wished[watcher.key] = verb != "stop"
+                    self.requested[watcher.key] = verb != "stop"
 
     @rule(watcher=watchers, options=OPTIONS, replace=st.booleans())
     def change(self, watcher: Watcher, options: dict[str, object], replace: bool) -> None:
@@ -152,7 +152,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(watcher=consumes(watchers), nostop=st.booleans())
     def remove(self, watcher: Watcher, nostop: bool) -> None:
-        del self.wished[watcher.key]
+        del self.requested[watcher.key]
         self.sim.remove(watcher, nostop)
 
     @rule(watcher=watchers, signum=st.sampled_from([None, KILL]), timeout=st.sampled_from([None, 0.0, 2.0]))
@@ -207,8 +207,8 @@ class Walk(RuleBasedStateMachine):
             self.release()
             self.sim.rest(700.0)
             assert not self.sim.waiting, "requests that are never answered"
-            for key, wished in self.wished.items():
-                self.check_end(self.sim.arbiter.watchers[key], wished)
+            for key, requested in self.requested.items():
+                self.check_end(self.sim.arbiter.watchers[key], requested)
         self.check_shutdown()
 
     def release(self) -> None:
@@ -224,17 +224,17 @@ class Walk(RuleBasedStateMachine):
             self.sim.answer(hanging[0], True)
         self.sim.unstick()
 
-    def check_end(self, watcher: Watcher, wished: bool) -> None:
-        if not wished:
+    def check_end(self, watcher: Watcher, requested: bool) -> None:
+        if not requested:
             assert watcher.is_stopped, f"{watcher.name} is {watcher.phase} although it was last stopped"
             return
         if watcher.phase is Phase.ACTIVE:
             assert watcher.wanted
-            assert not watcher.crew.failures
+            assert not watcher.pool.failures
             if watcher.spec.respawn and not watcher.trouble:
-                assert len(self.sim.alive(watcher)) == watcher.crew.target
+                assert len(self.sim.alive(watcher)) == watcher.pool.target
             return
-        gave_up = watcher.trouble or not watcher.spec.respawn or not watcher.crew.target
+        gave_up = watcher.trouble or not watcher.spec.respawn or not watcher.pool.target
         assert watcher.is_stopped and gave_up, f"{watcher.name} is {watcher.phase} although it was last started"
 
     def check_shutdown(self) -> None:

@@ -1,4 +1,4 @@
-"""Replacing processes: gracefully, one at a time, by SIGHUP; overtaken by other wishes; and given up."""
+"""Replacing processes: gracefully, one at a time, by SIGHUP; overtaken by other requests; and given up."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_restart_publishes_no_reload() -> None:
     assert "event web reload" not in sim.told()
 
 
-# ---- met by other wishes -------------------------------------------------------------------------------------------
+# ---- met by other requests -------------------------------------------------------------------------------------------
 
 
 def test_reload_during_a_start_replaces_what_has_started() -> None:
@@ -283,7 +283,7 @@ def test_restart_after_a_sequential_reload_was_stopped_starts_all() -> None:
     sim.stop(web)
     sim.rest()
     sim.start(web)
-    assert not web.crew.sequential
+    assert not web.pool.sequential
     sim.told()
     sim.kill(web, 1)
     sim.rest()
@@ -402,7 +402,7 @@ def test_reload_given_up_after_a_crash_ends_also_those_of_its_new_processes_that
     sim.reload(web)
     sim.rest()
     assert (web.pids(), web.status) == (old, "active")
-    assert not web.crew.reloading
+    assert not web.pool.reloading
 
 
 def test_reload_whose_new_processes_die_at_once_without_any_retry_leaves_the_old_ones() -> None:

@@ -124,15 +124,15 @@ def test_stop_of_a_watcher_that_waits_for_its_name_is_answered_at_once() -> None
     assert new.is_stopped
 
 
-@pytest.mark.parametrize("wish", ["start", "restart", "reload"])
-def test_any_wish_to_run_waits_for_the_name(wish: str) -> None:
+@pytest.mark.parametrize("verb", ["start", "restart", "reload"])
+def test_any_request_to_run_waits_for_the_name(verb: str) -> None:
     sim = Sim()
     sim.program("web", Program(takes=2.0))
     old = sim.add("web")
     sim.start(old)
     sim.remove(old)
     new = sim.add("web")
-    getattr(sim, wish)(new)
+    getattr(sim, verb)(new)
     assert new.status == "stopped"
     sim.rest()
     assert new.status == "active"

@@ -1,4 +1,4 @@
-"""Starting, restarting and reloading many: by priority, with pauses, overtaken by other wishes."""
+"""Starting, restarting and reloading many: by priority, with backoff, overtaken by other requests."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_stop_of_one_that_waits_for_its_turn_takes_it_out() -> None:
     sim.stop(second)
     sim.advance(2.0)
     assert (first.status, second.status) == ("active", "stopped")
-    assert sim.replies[ticket].error == "superseded by a later wish for 'second'"
+    assert sim.replies[ticket].error == "superseded by a later request for 'second'"
 
 
 def test_start_of_one_that_waits_for_its_turn_is_at_once_and_not_repeated() -> None:

@@ -7,7 +7,7 @@ import pytest
 from circus.machine.actions import Action, Spawn
 from circus.machine.arbiter import SPAWNS_PER_PASS, Arbiter
 from circus.machine.watcher import Phase
-from circus.spec import WatcherSpec
+from circus.options.table import WatcherSpec
 from tests.sim import NEVER, Program, Sim
 
 
@@ -115,7 +115,7 @@ def test_numprocesses_below_zero_is_taken_for_zero() -> None:
     sim = Sim()
     web = sim.add("web", numprocesses=-3)
     sim.start(web)
-    assert (web.crew.target, web.status) == (0, "stopped")
+    assert (web.pool.target, web.status) == (0, "stopped")
 
 
 def test_singleton_starts_one_whatever_numprocesses_says() -> None:
@@ -155,7 +155,7 @@ def test_spawns_are_rationed_so_that_requests_are_answered_in_between() -> None:
     web = sim.add("web", numprocesses=SPAWNS_PER_PASS + 3)
     sim.start(web)
     assert len(sim.told()) == 1 + SPAWNS_PER_PASS
-    assert web.crew.starved
+    assert web.pool.wants_turn
     assert sim.arbiter.wake_at(sim.now) is not None
     sim.advance(0.001)
     assert len(sim.alive(web)) == SPAWNS_PER_PASS
@@ -179,9 +179,9 @@ def test_stop_of_a_rationed_start_leaves_nothing_to_wake_up_for() -> None:
     sim.program("web", Program(forks_in=0.5))
     web = sim.add("web", numprocesses=40)
     sim.start(web)
-    assert web.crew.starved
+    assert web.pool.wants_turn
     sim.stop(web)
-    assert (web.status, web.crew.starved) == ("stopping", False)
+    assert (web.status, web.pool.wants_turn) == ("stopping", False)
     assert sim.arbiter.wake_at(sim.now) is None
     sim.rest()
     assert web.is_stopped
@@ -213,7 +213,7 @@ def test_several_failures_at_once_are_one_attempt() -> None:
     sim.program("web", Program(fails="no such file"))
     web = sim.add("web", numprocesses=8, max_retry=5)
     sim.start(web)
-    assert web.crew.failures == 1
+    assert web.pool.failures == 1
     assert web.status == "starting"
     assert web.reason(sim.now) == "no such file; next try in 0 s, failure 1"
 
@@ -281,7 +281,7 @@ def test_start_after_giving_up_begins_with_a_clean_slate() -> None:
     sim.start(web)
     assert web.is_stopped
     sim.start(web)
-    assert (web.status, web.crew.failures, web.reason(sim.now)) == ("active", 0, "")
+    assert (web.status, web.pool.failures, web.reason(sim.now)) == ("active", 0, "")
 
 
 def test_failure_to_replace_a_dead_process_is_forgotten_with_the_first_success() -> None:
@@ -291,9 +291,9 @@ def test_failure_to_replace_a_dead_process_is_forgotten_with_the_first_success()
     sim.start(web)
     sim.advance(60.0)
     sim.die(web, 1)
-    assert (web.crew.failures, web.status) == (1, "active")
+    assert (web.pool.failures, web.status) == (1, "active")
     sim.advance(0.1)
-    assert (web.crew.failures, web.reason(sim.now), sim.wids(web)) == (0, "", [1])
+    assert (web.pool.failures, web.reason(sim.now), sim.wids(web)) == (0, "", [1])
 
 
 def test_failure_is_forgotten_when_no_more_than_those_that_run_are_wanted() -> None:
@@ -301,13 +301,13 @@ def test_failure_is_forgotten_when_no_more_than_those_that_run_are_wanted() -> N
     sim.program("web", Program(), Program(), *[Program(fails="no descriptor left")] * 9)
     web = sim.add("web", numprocesses=4)
     sim.start(web)
-    assert (web.status, web.crew.failures) == ("starting", 1)
+    assert (web.status, web.pool.failures) == ("starting", 1)
     sim.change(web, numprocesses=2)
     assert (web.status, web.reason(sim.now)) == ("active", "")
     assert web.wake_at() is None
 
 
-# ---- wishes that meet ----------------------------------------------------------------------------------------------
+# ---- requests that meet ----------------------------------------------------------------------------------------------
 
 
 def test_start_during_a_stop_begins_when_the_stop_is_complete() -> None:

@@ -1,0 +1,1 @@
+"""Ground under everything: names, text to value and back, futures, messages. Pure."""

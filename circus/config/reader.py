@@ -1,0 +1,260 @@
+"""A configuration file as specs, with every problem at once: where it is and what would be right.
+
+The syntax is in `ini`, includes are in `files`, environments in `environments`, checks in `check`; `show` says where
+each value came from, and `compat` holds what older programs import from `circus.config`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from circus.common import template
+from circus.config import check
+from circus.config.check import unavailable as unavailable
+from circus.config.environments import Environments, merged
+from circus.config.files import Glob, ReadFile, find_files, read_document, read_text
+from circus.config.ini import Document, Entry
+from circus.config.ini import Problem as Problem
+from circus.exc import ConfigError
+from circus.options.option import ARGS, HOOK, OPTIONAL_TEXT, STREAM_VALUE, TEXT, USER, Family, Option, Spec
+from circus.options.own_programs import FLAPPING
+from circus.options.settings import contradiction
+from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, WatcherSpec
+
+# Kinds whose text may use the variables of the watcher's own environment; numbers and switches see only those of
+# circusd and `[env]`, as they always did.
+_TEXT_KINDS = (TEXT, OPTIONAL_TEXT, ARGS, USER, STREAM_VALUE)
+
+
+def load(path: str, environ: Mapping[str, str] = os.environ) -> ConfigSpec:
+    """The specs of a file. Raises ConfigError with every problem that must be mended; the others are not told."""
+    config, problems = read(path, environ)
+    fatal = [str(problem) for problem in problems if problem.fatal]
+    if fatal:
+        raise ConfigError(fatal)
+    return config
+
+
+def read(
+    path: str,
+    environ: Mapping[str, str],
+    open_file: ReadFile = read_text,
+    glob: Glob = find_files,
+) -> tuple[ConfigSpec, list[Problem]]:
+    """Specs of everything that can be used, and all problems in the order of the files.
+
+    `environ` is the environment of circusd. Never raises for what a file says, nor for a file that is not there.
+    """
+    source = examine(path, environ, open_file, glob)
+    return source.config, in_order(source.document, source.problems + unavailable(source.config))
+
+
+def in_order(document: Document, problems: list[Problem]) -> list[Problem]:
+    """Located, each said once (a line of `[DEFAULT]` is read for every section), by file and line."""
+    once: dict[object, Problem] = {}
+    for problem in problems:
+        document.locate(problem)
+        once.setdefault((problem.file, problem.line, problem.key, problem.text), problem)
+    return sorted(once.values(), key=lambda p: (document.files.index(p.file) if p.file else -1, p.line))
+
+
+class Source:
+    """A configuration together with what it was made from."""
+
+    def __init__(self, document: Document, environments: Environments) -> None:
+        self.document = document
+        self.environments = environments
+        self.config = ConfigSpec(CircusSpec(), [])
+        self.problems: list[Problem] = []
+
+    def fault(self, section: str, key: str, text: str, fatal: bool = True, skips: bool = False) -> None:
+        self.problems.append(Problem("", 0, section, key, text, fatal, skips))
+
+
+def examine(path: str, environ: Mapping[str, str], open_file: ReadFile = read_text, glob: Glob = find_files) -> Source:
+    """As `read`, with the origin of everything, and without asking what this version can do."""
+    document = read_document(path, environ, open_file, glob)
+    source = Source(document, Environments(document, environ))
+    circus = _circus(source)
+    flapping: dict[str, Any] = {}
+    plugins = _by_name(_plugins(source, flapping))  # before the watchers: it may set their defaults
+    source.config = ConfigSpec(circus, _by_name(_watchers(source, flapping)), _by_name(_sockets(source)), plugins)
+    source.problems += document.problems
+    source.problems += source.environments.problems
+    source.problems += check.sections(document)
+    source.problems += check.stray_includes(document)
+    source.problems += source.environments.unused(_watcher_names(source))
+    source.problems = in_order(document, source.problems)
+    return source
+
+
+def _watcher_names(source: Source) -> list[str]:
+    """Also of those that are left out."""
+    sections = [name for name in source.document.sections if name.startswith("watcher:")]
+    return [source.document.get(name, "name") or name.removeprefix("watcher:") for name in sections]
+
+
+def _by_name(specs: Iterator[Any]) -> list[Any]:
+    return sorted(specs, key=lambda spec: str(spec.name))
+
+
+# ---- sections ----------------------------------------------------------------------------------------------------
+
+
+def _circus(source: Source) -> CircusSpec:
+    values: dict[str, Any] = {}
+    known = source.environments.known()
+    for key, entry in source.document.entries("circus").items():
+        option = CircusSpec.lookup(key)
+        if option:
+            _store(source, "circus", values, option, entry, known)
+        elif key in source.document.sections["circus"].entries:
+            source.fault("circus", key, check.unknown(key, CircusSpec), fatal=False)
+    if "stats_endpoint" in values and not values.get("statsd"):
+        source.fault("circus", "stats_endpoint", "switches statsd on; say `statsd = true` to have it so", fatal=False)
+        values["statsd"] = True
+    spec = CircusSpec("", _sparse(CircusSpec, values))
+    source.problems += check.circus(spec)
+    return spec
+
+
+def _sockets(source: Source) -> Iterator[SocketSpec]:
+    for section, name in _named(source, "socket:"):
+        yield _plain_section(source, section, SocketSpec, name.lower())
+
+
+def _plugins(source: Source, flapping: dict[str, Any]) -> Iterator[PluginSpec]:
+    for section, name in _named(source, "plugin:"):
+        spec = _plain_section(source, section, PluginSpec, name)
+        if spec.use == FLAPPING:
+            flapping.update(_flapping_defaults(source, section))
+            continue  # built in: the section only sets the defaults of all watchers
+        if not spec.use:
+            source.fault(section, "use", "names the class of the plugin and is missing")
+        yield spec
+
+
+def _plain_section(source: Source, section: str, klass: type[Spec], name: str) -> Any:
+    values: dict[str, Any] = {}
+    extras: dict[str, str] = {}
+    known = source.environments.known()
+    for key, entry in source.document.entries(section).items():
+        option = klass.lookup(key)
+        if option:
+            _store(source, section, values, option, entry, known)
+            continue
+        extras[key] = _unquoted(template.expand(entry.value, known))
+        if klass is SocketSpec:
+            source.fault(section, key, check.unknown(key, klass), fatal=False)
+    return klass(name, _sparse(klass, values), extras)
+
+
+def _unquoted(text: str) -> str:
+    """Without one pair of quotes around it: older versions needed them for values with blanks."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
+def _flapping_defaults(source: Source, section: str) -> dict[str, Any]:
+    """What `[plugin:flapping]` says, as values of the `flapping.*` options."""
+    values: dict[str, Any] = {}
+    for key, entry in source.document.entries(section).items():
+        option = WatcherSpec.lookup(f"flapping.{key}")
+        if option:
+            _store(source, section, values, option, entry, source.environments.known())
+        else:
+            source.problems += check.flapping(section, key)
+    return values
+
+
+def _watchers(source: Source, flapping: Mapping[str, Any]) -> Iterator[WatcherSpec]:
+    seen: dict[str, str] = {}  # section by name
+    folded: dict[str, str] = {}  # the same, ignoring case
+    for section, name in _named(source, "watcher:"):
+        spec = _watcher(source, section, source.document.get(section, "name") or name, flapping)
+        source.problems += check.slips(section, spec)
+        key, reason = check.impossible(spec) or ("", contradiction(spec))
+        if spec.name in seen:
+            key, reason = "name", f"[{seen[spec.name]}] has the name {spec.name!r} already"
+        if reason:
+            text = f"{reason}. Failed to create watcher {spec.name!r}: it is left out"
+            source.fault(section, key, text, fatal=False, skips=True)
+            continue
+        twin = folded.get(spec.name.lower())
+        if twin:
+            source.fault(section, "", f"[{twin}] differs only in case: commands find the last one", fatal=False)
+        seen[spec.name] = folded[spec.name.lower()] = section
+        yield spec
+
+
+def _watcher(source: Source, section: str, name: str, flapping: Mapping[str, Any]) -> WatcherSpec:
+    values: dict[str, Any] = {}
+    extras: dict[str, str] = {}
+    env = merged(source.environments.layers(name, section))
+    known, own = source.environments.known(), source.environments.known(env)
+    for key, entry in source.document.entries(section).items():
+        option = WatcherSpec.lookup(key)
+        if key in ("name", "env"):
+            continue  # seen to above
+        if option:
+            _store(source, section, values, option, entry, own if _kind(option) in _TEXT_KINDS else known)
+        else:
+            extras[key] = template.expand(entry.value, own)
+            source.problems += check.free_form(section, key)
+    if env:
+        values["env"] = env
+    return WatcherSpec(name, _sparse(WatcherSpec, {**flapping, **values}), extras)
+
+
+# ---- one entry ---------------------------------------------------------------------------------------------------
+
+
+def _named(source: Source, prefix: str) -> Iterator[tuple[str, str]]:
+    """Sections `prefix`NAME that say something, and their NAME."""
+    for section in source.document.sections:
+        if not section.startswith(prefix):
+            continue
+        name = section.removeprefix(prefix)
+        if not name.strip():
+            source.fault(section, "", f"has no name; write [{prefix}NAME]")
+        elif not source.document.entries(section):
+            source.fault(section, "", "is empty, so it is left out", fatal=False)
+        else:
+            yield section, name
+
+
+def _kind(option: Option[Any]) -> Any:
+    return option.item if isinstance(option, Family) else option.kind
+
+
+def _store(
+    source: Source,
+    section: str,
+    values: dict[str, Any],
+    option: Option[Any],
+    entry: Entry,
+    variables: Mapping[str, object],
+) -> None:
+    """Parse an entry into `values`. The first of several spellings of an option stays."""
+    kind = _kind(option)
+    text = entry.value if kind is HOOK else template.expand(entry.value, variables)
+    if isinstance(option, Family):
+        member = entry.key.removeprefix(option.prefix)
+        if entry.key == option.attribute:
+            source.fault(section, entry.key, f"is set by its parts; write {option.prefix}NAME = ...")
+            return
+        target = values.setdefault(option.attribute, {})
+        name = member.lower() if option is WatcherSpec.rlimits else member
+    else:
+        target, name = values, option.attribute
+    if kind in (OPTIONAL_TEXT, USER) and not text:
+        return  # `uid =` says nothing
+    try:
+        target.setdefault(name, kind.parse(text))
+    except ValueError as exc:
+        source.fault(section, entry.key, str(exc))
+
+
+def _sparse(klass: type[Spec], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value != getattr(klass, key).default}

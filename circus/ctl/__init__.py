@@ -1,0 +1,1 @@
+"""circusctl: one-shot commands, the prompt, listening, completion."""

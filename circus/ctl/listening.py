@@ -1,0 +1,93 @@
+"""`listen`: events to standard output, until interrupted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from circus.client import CircusClient, make_message
+from circus.common.names import DEFAULT_ENDPOINT_SUB
+from circus.consumer import CircusConsumer
+from circus.ctl.diagnose import RETRY, diagnose
+from circus.exc import CallError
+
+if TYPE_CHECKING:
+    from circus.ctl.console import Console
+
+_ANY_HOST = ("*", "0.0.0.0", "[::]")  # noqa: S104  # what a daemon may be bound to, to be replaced by where it is
+
+
+def listen(console: Console, words: Sequence[str], as_json: bool = False) -> int:
+    """Print `topic: payload`, or one JSON object a line, for every event that fits one of the topics.
+
+    Ends by KeyboardInterrupt, or by BrokenPipeError as soon as nobody reads what is printed.
+    """
+    from circus.ctl.console import FAILED, say
+
+    endpoints = [word for word in words if "://" in word]
+    topics = [word for word in words if "://" not in word]
+    try:
+        endpoint = event_endpoint(console, endpoints[0] if endpoints else console.given_endpoint)
+        consumer = CircusConsumer(topics or [""], endpoint=endpoint, ssh_server=console.options.ssh, json=as_json)
+    except CallError as exc:
+        say(f"error: {exc}", sys.stderr)
+        return FAILED
+    with consumer:
+        _wait(consumer)
+        for event in consumer:
+            say(json.dumps(event) if as_json else _plain(*event))
+            _wait(consumer)
+    return FAILED
+
+
+def _plain(topic: bytes, payload: bytes) -> str:
+    return f"{topic.decode('utf-8', 'replace')}: {payload.decode('utf-8', 'replace')}"
+
+
+def _wait(consumer: CircusConsumer) -> None:
+    """Until there is something to print. `listen | head -1` ends with `head`, not with the next event."""
+    poller: Any = zmq.Poller()
+    poller.register(consumer.pubsub_socket, zmq.POLLIN)
+    poller.register(sys.stdout.fileno(), zmq.POLLERR)  # a pipe that nobody reads, poll(2)
+    if consumer.pubsub_socket not in dict(poller.poll()):
+        raise BrokenPipeError
+
+
+def event_endpoint(console: Console, given: str | None) -> str:
+    """Where the events are. `given` is that, or the control endpoint of a daemon, which knows.
+
+    So does the one the environment names; that is never an event endpoint itself.
+    """
+    control = given or console.env_endpoint
+    if console.options.ssh or control is None:
+        return given or DEFAULT_ENDPOINT_SUB
+    finding = diagnose(control)
+    if finding.socket_type == "ROUTER":
+        return _ask_for_events(control, console.options.timeout)
+    if given is not None and finding.verdict == RETRY:
+        from circus.ctl.console import say
+
+        say(f"nobody publishes at {given} yet; waiting", sys.stderr)
+    return given or DEFAULT_ENDPOINT_SUB
+
+
+def _ask_for_events(control: str, timeout: float) -> str:
+    with CircusClient(endpoint=control, timeout=timeout) as client:
+        reply = client.call(make_message("globaloptions", option="pubsub_endpoint"))
+    endpoint = reply.get("options", {}).get("pubsub_endpoint")
+    if not isinstance(endpoint, str):
+        raise CallError(f"{control} does not tell where its events are: {reply.get('reason')}")
+    return _reachable(endpoint, control)
+
+
+def _reachable(endpoint: str, control: str) -> str:
+    """An endpoint bound to every address, by the host through which the daemon was reached."""
+    host, colon, port = endpoint.removeprefix("tcp://").rpartition(":")
+    if not endpoint.startswith("tcp://") or host not in _ANY_HOST:
+        return endpoint
+    own = control.removeprefix("tcp://").rpartition(":")[0] if control.startswith("tcp://") else "127.0.0.1"
+    return f"tcp://{own}{colon}{port}"

@@ -1,0 +1,1 @@
+"""The one option table, and what follows from it. Pure."""

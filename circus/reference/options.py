@@ -1,0 +1,127 @@
+"""The reference page of the options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from circus.common import convert
+from circus.options.option import ARGS, BOOLEAN, ENV, HOOK, OCTAL, RLIMIT, SIGNAL, USER, Effect, Family, Option, Spec
+from circus.options.table import CircusSpec, PluginSpec, SocketSpec, StreamSpec, WatcherSpec
+
+_HEAD = """\
+# Options
+
+What a configuration file may say. This page is made from the table in `circus/options/table.py`; do not edit it, run
+`python -m circus.reference`.
+
+`circusd --check FILE` tells every problem of a configuration with its file, line and remedy, and `--show` the final
+value of every option and where it came from.
+
+## The file
+
+    [circus]
+    check_delay = 5
+
+    [env:web]
+    DATABASE = postgres://localhost/$USER
+
+    [watcher:web]
+    cmd = python3 -u web.py --number $(circus.wid)   ; a comment
+    numprocesses = 4
+
+- Names of sections and keys are case-sensitive. `=` or `:` separates a key from its value, whichever comes first.
+- `#`, `;` and `rem` in column 1 start a comment. After a value, a blank and `;` do; `#` does not.
+- An indented line continues the value above it, whatever it starts with.
+- `key =` and `key = ""` are empty; other quotes are part of the value. `%` has no meaning.
+- A section may be written several times. Of several definitions of a key the first one counts: that of the main file
+  before those of included files, in the order of `include`, then `include_dir`, files sorted by name.
+- `[DEFAULT]` gives keys to all other sections, those of environments included.
+- Booleans are `yes true on 1` or `no false off 0`, in any case.
+- Keys of a watcher that are no options are kept as its own data: `circusctl options` shows them, hooks and plugins read
+  them. A key that looks like a slip of an option gets a warning.
+
+## Environments and variables
+
+`[env]` is the environment of all watchers, `[env:NAME]` or `[env:web*,worker]` that of some, by shell patterns. Of the
+same variable in several places the last one of these counts: the environment of circusd (only with `copy_env`),
+`[env]`, the key `env` of the watcher, `[env:...]` in the order of the file. **Without `copy_env` a program gets nothing
+but these**, not even a `PATH`.
+
+In the values of these sections, and only there, `$NAME` (upper-case letters, digits and `_`, a letter first) stands
+for a variable of circusd's own environment, and for nothing if it is not set. `$$NAME` stands for the text `$NAME`.
+Every other `$` is an ordinary letter.
+
+In any value `$(circus.env.NAME)` or `((circus.env.NAME))`, in any case, stands for a variable of circusd's environment
+or of `[env]`; in values that are text, also of the watcher's own environment. In `cmd`, `args` and `shell_args`,
+`$(circus.wid)` or `$WID` stands for the number of the process within its watcher, and `$(circus.OPTION)` for an
+option. A name that is not known stays as it is.
+
+## What this version cannot do
+
+Managed sockets (`[socket:NAME]`, `on_demand`, `stdin_socket`) and `httpd` are read and checked, but circusd says that
+they are missing and does not start.
+"""
+
+_CHANGE = {
+    Effect.FIXED: "no",
+    Effect.NOTHING: "yes; takes effect by itself",
+    Effect.MANAGE: "yes; processes are counted anew",
+    Effect.RELOAD: "yes; replaces processes gracefully",
+    Effect.STREAM: "yes; the stream is swapped, the first one replaces processes gracefully",
+}
+
+_KINDS: dict[Any, str] = {
+    ARGS: "text (list in requests)",
+    BOOLEAN: "boolean",
+    ENV: "`NAME=VALUE,NAME=VALUE` (object in requests)",
+    HOOK: "`module.function` or `module.function, true`",
+    OCTAL: "octal number",
+    RLIMIT: "integer, or empty",
+    SIGNAL: "signal name or number",
+    USER: "name or number",
+}
+
+
+def page() -> str:
+    return "\n".join(
+        [
+            _HEAD,
+            _section("[circus]", CircusSpec, settable=False),
+            _section("[watcher:NAME]", WatcherSpec, settable=True),
+            _section("stdout_stream.X and stderr_stream.X", StreamSpec, settable=False),
+            _section("[socket:NAME]", SocketSpec, settable=False),
+            _section("[plugin:NAME]", PluginSpec, settable=False),
+        ]
+    )
+
+
+def _section(title: str, spec: type[Spec], settable: bool) -> str:
+    """One table. `settable`: with a column that says whether `circusctl set` can change it, and what that costs."""
+    heads = ["option", "type", "default", *(["`set`"] if settable else []), "meaning"]
+    rows = [_row(option, settable) for option in spec.options()]
+    table = [heads, ["---"] * len(heads), *rows]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return f"## {title}\n\n{(spec.__doc__ or '').strip()}\n\n{lines}\n"
+
+
+def _row(option: Option[Any], settable: bool) -> list[str]:
+    family = isinstance(option, Family)
+    kind = option.item if isinstance(option, Family) else option.kind
+    name = f"`{option.prefix}X`" if isinstance(option, Family) else f"`{option.name}`"
+    also = [f"`{alias}`" for alias in option.aliases]
+    meaning = option.doc + (f" (also written {', '.join(also)})" if also else "")
+    change = [_CHANGE[option.effect]] if settable else []
+    default = "" if family else _default(option)
+    return [name, _KINDS.get(kind, str(kind.name)), default, *change, meaning]
+
+
+def _default(option: Option[Any]) -> str:
+    value = option.default
+    if value is None or value == [] or value == "":
+        return ""
+    if option.kind is SIGNAL:
+        return convert.signal_name(value).removeprefix("SIG")
+    text = str(value).lower() if option.kind is BOOLEAN else f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{text} {option.unit}".strip()
+
+

@@ -1,0 +1,125 @@
+"""From a watcher's spec to what exactly is executed for one of its processes."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from circus.common.convert import split_words
+from circus.common.template import expand, expand_wid
+from circus.exc import SpawnError
+from circus.options.table import WatcherSpec
+from circus.posix.launch import INHERIT, Launch, Output
+from circus.posix.users import user_info
+
+
+class Shaped(Protocol):
+    """What decides where a process' output goes."""
+
+    @property
+    def has_stdout(self) -> bool: ...
+    @property
+    def has_stderr(self) -> bool: ...
+
+
+def command_line(spec: WatcherSpec, wid: int, variables: Callable[[], Mapping[str, Any]]) -> tuple[str, ...]:
+    """The argument vector. Raises SpawnError(stage `command`) if the text cannot be split or is empty.
+
+    `variables` is asked for the names of `$(circus.NAME)` if the text uses any.
+
+    Without a shell, `cmd` and `args` are split into words as a shell would. With one, `cmd` is handed over as
+    it is written, so that pipes, `;` and `$X` mean what they say.
+    """
+
+    def fill(text: object) -> str:
+        plain = str(text)
+        if "circus." in plain.lower():  # most commands name no variable, and there are a hundred to be collected
+            plain = expand(plain, {**variables(), "wid": wid})
+        return expand_wid(plain, wid)
+
+    try:
+        args = [fill(word) for word in spec.args] if isinstance(spec.args, (list, tuple)) else None
+        if spec.shell:
+            return _shell_line(spec, fill(spec.cmd), args, fill)
+        words = _split(fill(spec.cmd))
+        words += args if args is not None else _split(fill(spec.args or ""))
+    except ValueError as exc:
+        raise SpawnError("command", errno.EINVAL, str(exc)) from None
+    if not words:
+        raise SpawnError("command", errno.EINVAL, "cmd is empty: say which program to run")
+    return tuple(words)
+
+
+@functools.lru_cache(maxsize=256)
+def _split_once(text: str) -> tuple[str, ...]:
+    return tuple(split_words(text))
+
+
+def _split(text: str) -> list[str]:
+    """The same text for every process of a watcher: split once. Taking it apart costs as much as a fork."""
+    return list(_split_once(text))
+
+
+def _shell_line(spec: WatcherSpec, cmd: str, args: list[str] | None, fill: Any) -> tuple[str, ...]:
+    import shlex
+
+    rest = " ".join(map(shlex.quote, args)) if args is not None else fill(spec.args or "")
+    text = f"{cmd} {rest}".strip()
+    if not text:
+        raise SpawnError("command", errno.EINVAL, "cmd is empty: say which program to run")
+    return ("/bin/sh", "-c", text, *split_words(fill(spec.shell_args or "")))
+
+
+def working_dir() -> str:
+    """Our own directory, by the name the shell knows it under if that is still the same place."""
+    here = os.getcwd()
+    named = os.environ.get("PWD", "")
+    try:
+        return named if os.path.samefile(named, here) else here
+    except OSError:
+        return here
+
+
+def variables_of(spec: WatcherSpec, env: Mapping[str, str], sockets: Mapping[str, int]) -> dict[str, Any]:
+    """Names for `$(circus.NAME)` in cmd, args and shell_args: options, environment, descriptors of sockets."""
+    values: dict[str, Any] = {f"env.{key}": value for key, value in env.items()}
+    values.update({f"sockets.{name.lower()}": fd for name, fd in sockets.items()})
+    values.update({f"rlimits.{name}": limit for name, limit in spec.rlimits.items()})
+    for option in spec.options():
+        values.setdefault(option.name, getattr(spec, option.attribute))
+    values.update({f"options.{key}": value for key, value in spec.extras.items()})
+    return values
+
+
+def launch(
+    spec: WatcherSpec, wid: int, env: Mapping[str, str], shape: Shaped, umask: int | None, mark: int | None
+) -> Launch:
+    """Everything about one new process. Raises SpawnError with the stage that is wrong."""
+    try:
+        uid, gid, groups = user_info(spec.uid, spec.gid)
+    except ValueError as exc:
+        raise SpawnError("user", errno.EINVAL, str(exc)) from None
+    return Launch(
+        argv=command_line(spec, wid, lambda: variables_of(spec, env, {})),
+        env=env,
+        executable=spec.executable,
+        cwd=spec.working_dir or None,
+        uid=uid,
+        gid=gid,
+        groups=groups,
+        umask=-1 if umask is None else umask,
+        rlimits=tuple(spec.rlimits.items()),
+        stdin=None if spec.close_child_stdin else INHERIT,
+        stdout=_output(spec.close_child_stdout, shape.has_stdout),
+        stderr=_output(spec.close_child_stderr, shape.has_stderr),
+        mark=mark,
+    )
+
+
+def _output(closed: bool, streamed: bool) -> Output:
+    if closed:
+        return "null"
+    return "pipe" if streamed else "inherit"

@@ -1,0 +1,1 @@
+"""circusd-stats: takes the figures and publishes them."""

@@ -1,0 +1,110 @@
+"""The program `circusd-stats`.
+
+Exit codes: 0 after a stop; 1 for an endpoint that is in use or none, with one line that says so; 2 for wrong words on
+the command line.
+"""
+
+from __future__ import annotations
+
+import getopt
+import logging
+import os
+import signal
+import stat
+import sys
+from collections.abc import Sequence
+
+from circus import __version__
+from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_STATS, DEFAULT_ENDPOINT_SUB
+from circus.posix.logs import LOG_LEVELS, configure_logger
+
+logger = logging.getLogger("circus")
+
+# name, placeholder of its value (empty: none), default, manual line. getopt instead of argparse: a daemon keeps what
+# it loads.
+FLAGS = (
+    ("endpoint", "ENDPOINT", DEFAULT_ENDPOINT_DEALER, "where circusd takes commands"),
+    ("pubsub", "ENDPOINT", DEFAULT_ENDPOINT_SUB, "where circusd publishes events"),
+    ("statspoint", "ENDPOINT", DEFAULT_ENDPOINT_STATS, "where to publish figures"),
+    ("log-level", "LEVEL", "info", "critical, error, warning, info or debug"),
+    ("log-output", "FILE", "-", "log file, - for standard error"),
+    ("ssh", "SERVER", "", "reach circusd through this server, user@host:port"),
+    ("version", "", "", "print the version and end"),
+    ("help", "", "", "print this text and end"),
+)
+
+STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGWINCH)
+
+# Through a pipe circusd reads it, which adds time and name; `circus.stream.log_stream` understands this.
+_INTO_PIPE = "[%(levelname)s] %(message)s"
+
+
+class Usage(Exception):
+    """Wrong words on the command line."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    try:
+        flags = parse(sys.argv[1:] if args is None else args)
+    except Usage as exc:
+        print(f"circusd-stats: error: {exc}\nTry: circusd-stats --help", file=sys.stderr)
+        return 2
+    if "help" in flags:
+        print(usage())
+    elif "version" in flags:
+        print(__version__)
+    else:
+        return run(flags)
+    return 0
+
+
+def parse(args: Sequence[str]) -> dict[str, str]:
+    """Values by flag; those that were not given have their defaults. Raises Usage."""
+    try:
+        pairs, words = getopt.gnu_getopt(list(args), "h", [name + ("=" if value else "") for name, value, *_ in FLAGS])
+    except getopt.GetoptError as exc:
+        raise Usage(str(exc)) from None
+    if words:
+        raise Usage(f"unrecognized arguments: {' '.join(words)}")
+    given = {"help" if name == "-h" else name.removeprefix("--"): value for name, value in pairs}
+    flags = {name: default for name, value, default, _ in FLAGS if value} | given
+    if flags["log-level"].lower() not in LOG_LEVELS:
+        raise Usage(f"--log-level {flags['log-level']!r} is not one of {', '.join(LOG_LEVELS)}")
+    return flags
+
+
+def usage() -> str:
+    lines = ["usage: circusd-stats [options]", "", "Publishes figures of the processes of circusd.", ""]
+    for name, value, default, text in FLAGS:
+        lines.append(f"  {f'--{name} {value}':22} {text}" + (f" ({default})" if default else ""))
+    return "\n".join(lines)
+
+
+def run(flags: dict[str, str]) -> int:
+    """Until a signal, or until the circusd that started us is gone."""
+    from circus.exc import CallError
+    from circus.stats.daemon.streamer import Streamer  # here, so that --help needs no sockets
+
+    try:
+        configure_logger(logger, flags["log-level"], flags["log-output"])
+        if flags["log-output"] == "-" and stat.S_ISFIFO(os.fstat(2).st_mode):
+            logging.getLogger().handlers[0].setFormatter(logging.Formatter(_INTO_PIPE))
+        streamer = Streamer(flags["endpoint"], flags["pubsub"], flags["statspoint"], flags["ssh"] or None)
+        for signum in STOPS:
+            signal.signal(signum, lambda *_: streamer.stop())
+        streamer.run()
+    except (OSError, CallError) as exc:
+        print(f"circusd-stats: error: {_reason(exc)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _reason(error: Exception) -> str:
+    """An error's text without the number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""The statistics daemon: follows the events of circusd, looks at every process once a second, and publishes it.
+
+Nobody is looked at while nobody listens: the socket is an XPUB, which is a PUB that tells who subscribes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from typing import Any
+
+import zmq
+
+from circus.client import connect
+from circus.common.messages import event_frames
+from circus.loop import Loop, Timer
+from circus.posix.info import InfoCache
+from circus.stats.daemon import payload
+from circus.stats.daemon.questions import PATIENCE, Questions
+from circus.stats.daemon.table import Member, Table
+from circus.wire.server import bind
+
+logger = logging.getLogger("circus")
+
+ROUND_DELAY = 1.0  # seconds from one round to the next
+
+# Seconds from one time everything is asked anew to the next, in case an event was lost.
+SYNC_DELAY = 60.0
+
+# A round that comes so many seconds late: we were stopped, or the machine slept, and events may have been dropped.
+AWAY_DELAY = 2.0
+
+# Messages a slow subscriber may be behind: some rounds of a thousand processes. The usual 1,000 are not one.
+BACKLOG = 20_000
+
+# Events taken per pass, so that timers have a turn.
+EVENTS_PER_PASS = 1000
+
+
+class Streamer:
+    """Publishes at `statspoint` what the daemon at `endpoint` and `pubsub_endpoint` does. Everything in one thread."""
+
+    def __init__(self, endpoint: str, pubsub_endpoint: str, statspoint: str, ssh_server: str | None = None) -> None:
+        self.loop = Loop()
+        self.statspoint = statspoint
+        self._pubsub_endpoint = pubsub_endpoint
+        self._ssh_server = ssh_server
+        self._questions = Questions(self.loop, endpoint, ssh_server, self._silent)
+        self._table = Table(os.getpid())
+        self._cache = InfoCache()
+        context: zmq.Context[Any] = zmq.Context.instance()
+        self._events: zmq.Socket[bytes] = context.socket(zmq.SUB)
+        self._output: zmq.Socket[bytes] = context.socket(zmq.XPUB)
+        self._fds: list[int] = []
+        self._subscribed: set[bytes] = set()
+        self._round: Timer | None = None
+        self._sync_at = 0.0
+        self._is_silent = False
+
+    # ---- life ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until `stop`. Raises `EndpointError`, an OSError, or `CallError` for an unusable endpoint."""
+        try:
+            self._open()
+            self._synchronise()
+            self.loop.run()
+        finally:
+            self._close()
+
+    def stop(self) -> None:
+        self.loop.stop()
+
+    def _open(self) -> None:
+        self._output.setsockopt(zmq.SNDHWM, BACKLOG)
+        self.statspoint = bind(self._output, self.statspoint, "stats_endpoint")
+        self._events.setsockopt(zmq.RCVHWM, 0)  # what has arrived here shall not be lost here
+        self._events.setsockopt(zmq.SUBSCRIBE, b"watcher.")
+        connect(self._events, self._pubsub_endpoint, self._ssh_server)
+        self._questions.open()
+        for socket in (self._events, self._output):
+            self._fds.append(socket.fileno())
+            self.loop.add_reader(self._fds[-1], _nothing)
+        self.loop.add_turn(self._follow)
+        self.loop.add_turn(self._listen)
+
+    def _close(self) -> None:
+        self._questions.close()
+        for fd in self._fds:
+            self.loop.remove_reader(fd)
+        self._events.close(linger=0)
+        self._output.close(linger=0)
+        self.loop.close()
+
+    # ---- who is there --------------------------------------------------------------------------------------------
+
+    def _follow(self, now: float) -> float | None:
+        """Take events. ZeroMQ's descriptor tells of changes only, so it is asked on every pass."""
+        for _ in range(EVENTS_PER_PASS):
+            try:
+                frames = self._events.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            self._take_event(frames)
+        return now
+
+    def _take_event(self, frames: list[bytes]) -> None:
+        # A name may hold dots: the last one is ours.
+        watcher, _, event = frames[0].decode(errors="replace").removeprefix("watcher.").rpartition(".")
+        try:
+            pid = json.loads(frames[-1]).get("process_pid", 0)
+        except (ValueError, AttributeError):
+            return  # nothing of circusd's
+        if self._table.happened(watcher, event, pid):
+            self._ask_about(watcher)
+
+    def _synchronise(self) -> None:
+        """Ask for everything."""
+        self._sync_at = time.monotonic() + SYNC_DELAY
+        self._questions.ask(self._daemon_told, "dstats")
+        self._questions.ask(self._watchers_told, "list")
+
+    def _daemon_told(self, reply: dict[str, Any]) -> None:
+        if self._is_silent:
+            self._is_silent = False
+            logger.info("circusd answers again")
+        pid = (reply.get("info") or {}).get("pid")
+        if pid is not None and pid == os.getppid() and pid != self._table.daemon_pid:
+            self._end_with(pid)
+        self._table.daemon_pid = pid
+
+    def _watchers_told(self, reply: dict[str, Any]) -> None:
+        for watcher in self._table.listed(reply.get("watchers", ())):
+            self._ask_about(watcher)
+
+    def _ask_about(self, watcher: str) -> None:
+        self._table.asked(watcher)
+        self._questions.ask(lambda reply: self._table.answered(watcher, reply.get("pids")), "list", watcher)
+
+    def _silent(self) -> None:
+        self._table.unanswered()
+        if not self._is_silent:
+            self._is_silent = True
+            logger.warning("circusd does not answer; asking every %d s", PATIENCE)
+        self._synchronise()
+
+    def _end_with(self, daemon: int) -> None:
+        """A daemon that was killed cannot stop us, and the next one starts statistics of its own."""
+        try:
+            pidfd = os.pidfd_open(daemon)
+        except (AttributeError, OSError):
+            return  # not on this system
+        self.loop.add_reader(pidfd, self._orphaned)
+
+    def _orphaned(self) -> None:
+        logger.warning("circusd is gone: ending")
+        self.stop()
+
+    # ---- who listens ---------------------------------------------------------------------------------------------
+
+    def _listen(self, now: float) -> None:
+        """Take subscriptions: a byte, 1 for a new one and 0 for one that nobody has any more, and the topic."""
+        while True:
+            try:
+                message = self._output.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if message[:1] == b"\1":
+                self._subscribed.add(message[1:])
+            elif message[:1] == b"\0":
+                self._subscribed.discard(message[1:])
+        if self._subscribed and self._round is None:
+            self._begin()
+        elif not self._subscribed and self._round is not None:
+            self._round.cancel()
+            self._round = None
+
+    def _begin(self) -> None:
+        """Somebody listens. CPU use is told since the last look, so there is one now that is not published."""
+        due_at = time.monotonic() + ROUND_DELAY
+        self._synchronise()
+        self._look(publish=False)
+        self._round = self.loop.call_at(due_at, lambda: self._publish_round(due_at))
+
+    def _publish_round(self, due_at: float) -> None:
+        now = time.monotonic()
+        if now > due_at + AWAY_DELAY or now >= self._sync_at:
+            self._synchronise()
+        # Rounds that were missed are not made up for.
+        next_at = due_at + ROUND_DELAY * (1 + max(0, int((now - due_at) / ROUND_DELAY)))
+        self._round = self.loop.call_at(next_at, lambda: self._publish_round(next_at))
+        self._look(publish=True)
+
+    def _look(self, publish: bool) -> None:
+        for group, members in self._table.groups().items():
+            if self._is_wanted(payload.topic(group).encode()):
+                told = [figures for member in members if (figures := self._look_at(group, member, publish)) is not None]
+                if told and publish:
+                    self._send(payload.topic(group), payload.total(told))
+
+    def _is_wanted(self, topic: bytes) -> bool:
+        """Somebody may have subscribed to a part of the topic, or to one below it."""
+        return any(topic.startswith(wanted) or wanted.startswith(topic) for wanted in self._subscribed)
+
+    def _look_at(self, group: str, member: Member, publish: bool) -> dict[str, Any] | None:
+        """Figures of one process; None if it is gone."""
+        figures = self._cache.info(member.pid)
+        if figures is None:
+            if member.pid == self._table.daemon_pid:
+                self._synchronise()  # there may be another one already
+            self._table.gone(member.pid)
+        elif publish:
+            self._send(payload.topic(group, member.pid), payload.process(figures, member.name))
+        return figures
+
+    def _send(self, topic: str, message: dict[str, Any]) -> None:
+        try:
+            self._output.send_multipart(event_frames(topic, message), zmq.NOBLOCK)
+        except zmq.ZMQError as exc:
+            logger.debug("figures could not be published: %s", exc)
+
+
+def _nothing() -> None:
+    """The descriptor woke the loop: the turns run on every pass."""

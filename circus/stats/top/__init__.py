@@ -1,0 +1,1 @@
+"""circus-top: shows them."""

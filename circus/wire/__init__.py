@@ -1,0 +1,1 @@
+"""ZeroMQ: where requests, replies and events travel."""

@@ -1,0 +1,59 @@
+"""Options of plugins: text to value, and errors that name plugin, option and value."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from circus.plugins import CircusPlugin
+from circus.plugins.options import count, is_own_program, number, option, positive
+from tests.unit.plugins.support import build
+
+
+@pytest.mark.parametrize("given", [{}, {"x": None}, {"x": ""}, {"x": "  "}])
+def test_what_is_not_said_is_the_default(given):
+    assert option(build(CircusPlugin, **given), "x", count, 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "convert", "expected"),
+    [(" 3 ", count, 3), (3, count, 3), ("1.5", number, 1.5), (0, number, 0), ("0.1", positive, 0.1), ("a", str, "a")],
+)
+def test_text_and_values_of_python_are_understood(value, convert, expected):
+    assert option(build(CircusPlugin, x=value), "x", convert, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "convert", "reason"),
+    [
+        ("x", count, "not a whole number"),
+        ("1.5", count, "not a whole number"),
+        ("-1", count, "from 0"),
+        ("10000000000", count, "from 0"),
+        ("x", number, "not a number"),
+        ("nan", number, "from 0"),
+        ("inf", number, "from 0"),
+        ("-0.1", number, "from 0"),
+        ("0", positive, "more than 0"),
+        ("(", re.compile, "missing"),
+    ],
+)
+def test_bad_value_is_an_error_with_plugin_option_value_and_reason(value, convert, reason):
+    with pytest.raises(ValueError, match=re.escape(f"plugin:p: x = {value}: ") + f".*{reason}"):
+        option(build(CircusPlugin, x=value), "x", convert, None)
+
+
+def test_plugin_without_a_section_is_named_by_its_class():
+    with pytest.raises(ValueError, match=r"^Told: x = a: "):
+        option(build(CircusPlugin, name=None, x="a"), "x", count, None)
+
+
+@pytest.mark.parametrize("name", ["plugin:a", "Plugin:A b", "circusd-stats", "circushttpd", "CircusHTTPD"])
+def test_parts_of_circus_are_its_own_programs(name):
+    assert is_own_program(name)
+
+
+@pytest.mark.parametrize("name", ["plugin", "my circusd-stats", "web"])
+def test_other_watchers_are_not(name):
+    assert not is_own_program(name)

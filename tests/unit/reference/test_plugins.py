@@ -1,0 +1,15 @@
+"""The reference page of the built-in plugins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from circus.reference import plugins as reference
+
+ROOT = Path(__file__).resolve().parents[3]
+SHARED = {"__init__", "_statsd", "datagrams", "options", "runner", "server_observer", "tornado_loop"}
+
+
+def test_every_plugin_is_on_the_page() -> None:
+    modules = {path.stem for path in (ROOT / "circus" / "plugins").glob("*.py")}
+    assert set(reference.MODULES) == modules - SHARED
