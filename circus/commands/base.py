@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.commands.properties import BOOLEAN, SIGNAL, WATCHER
 from circus.exc import NOT_SPECIFIED, ArgumentError, MessageError
-from circus.options.option import Kind
+from circus.options.kinds import Kind
 
 if TYPE_CHECKING:
     from circus.commands.protocols import Arbiter, Future

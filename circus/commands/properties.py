@@ -6,7 +6,7 @@ from typing import Any
 
 from circus.common import convert
 from circus.exc import MessageError
-from circus.options.option import Kind
+from circus.options.kinds import Kind
 
 
 class _Loose(Kind[Any]):

@@ -13,7 +13,8 @@ from circus.config.files import find_files, read_document, read_text
 from circus.config.ini import Document
 from circus.config.reader import Source, examine
 from circus.exc import ConfigError
-from circus.options.option import RLIMIT, Family
+from circus.options.kinds import RLIMIT
+from circus.options.option import Family
 from circus.options.table import CircusSpec, WatcherSpec
 
 __all__ = ["DefaultConfigParser", "get_config", "read_config", "rlimit_value", "watcher_defaults"]

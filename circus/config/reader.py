@@ -18,7 +18,8 @@ from circus.config.files import Glob, ReadFile, find_files, read_document, read_
 from circus.config.ini import Document, Entry
 from circus.config.ini import Problem as Problem
 from circus.exc import ConfigError
-from circus.options.option import ARGS, HOOK, OPTIONAL_TEXT, STREAM_VALUE, TEXT, USER, Family, Option, Spec
+from circus.options.kinds import ARGS, HOOK, OPTIONAL_TEXT, STREAM_VALUE, TEXT, USER
+from circus.options.option import Family, Option, Spec
 from circus.options.own_programs import FLAPPING
 from circus.options.settings import contradiction
 from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, WatcherSpec

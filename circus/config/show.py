@@ -9,7 +9,8 @@ from circus.common import convert
 from circus.config.files import Glob, ReadFile, find_files, read_text
 from circus.config.ini import Entry
 from circus.config.reader import Source, examine
-from circus.options.option import HOOK, OCTAL, SIGNAL, Family, Option, Spec
+from circus.options.kinds import HOOK, OCTAL, SIGNAL
+from circus.options.option import Family, Option, Spec
 from circus.options.own_programs import FLAPPING
 
 Line = tuple[str, str, str]  # name, value, origin

@@ -13,7 +13,8 @@ from typing import Any
 
 from circus.common import convert, names
 from circus.exc import ArgumentError, MessageError
-from circus.options.option import BOOLEAN, Effect, Family, Option
+from circus.options.kinds import BOOLEAN
+from circus.options.option import Effect, Family, Option
 from circus.options.table import StreamSpec, WatcherSpec
 
 # Arguments of a Watcher that are no options of its: they belong to the program that builds it.

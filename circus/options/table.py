@@ -12,7 +12,7 @@ from circus.common.names import (
     DEFAULT_ENDPOINT_STATS,
     DEFAULT_ENDPOINT_SUB,
 )
-from circus.options.option import (
+from circus.options.kinds import (
     ARGS,
     BOOLEAN,
     ENV,
@@ -27,11 +27,8 @@ from circus.options.option import (
     TEXT,
     USER,
     WORDS,
-    Effect,
-    Family,
-    Option,
-    Spec,
 )
+from circus.options.option import Effect, Family, Option, Spec
 
 FIXED, NOTHING, MANAGE, RELOAD, STREAM = Effect.FIXED, Effect.NOTHING, Effect.MANAGE, Effect.RELOAD, Effect.STREAM
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from circus.common import convert
-from circus.options.option import ARGS, BOOLEAN, ENV, HOOK, OCTAL, RLIMIT, SIGNAL, USER, Effect, Family, Option, Spec
+from circus.options.kinds import ARGS, BOOLEAN, ENV, HOOK, OCTAL, RLIMIT, SIGNAL, USER
+from circus.options.option import Effect, Family, Option, Spec
 from circus.options.table import CircusSpec, PluginSpec, SocketSpec, StreamSpec, WatcherSpec
 
 _HEAD = """\

@@ -5,7 +5,8 @@ import pytest
 from circus import stream
 from circus.common import names
 from circus.config.check import STREAM_CLASSES
-from circus.options.option import HOOK, RLIMIT, STREAM_VALUE, Effect, Family
+from circus.options.kinds import HOOK, RLIMIT, STREAM_VALUE
+from circus.options.option import Effect, Family
 from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, StreamSpec, WatcherSpec
 
 ALL = [CircusSpec, WatcherSpec, SocketSpec, PluginSpec, StreamSpec]
