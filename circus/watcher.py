@@ -184,7 +184,7 @@ class Watcher:
         return settings.lookup_value(self.spec, key, working_dir())
 
     def set_opt(self, key: str, value: Any) -> int:
-        """Change one option without its consequences: 1 if processes must be replaced, 0 counted anew, -1 neither."""
+        """Change an option without its consequences: 1 if processes must be replaced, 0 if recounted, -1 if neither."""
         effects = self._arbiter().change_spec(self, {key: value})
         if Effect.RELOAD in effects.values():
             return 1

@@ -61,10 +61,6 @@ def _change(old: WatcherSpec, new: WatcherSpec) -> Change | None:
     return Change(Kind.RECREATE if costly else Kind.ADJUST, old.name, new, frozenset(options))
 
 
-# These take effect in a running daemon; any other change of `[circus]` needs all of it to be started anew.
-ADJUSTABLE = frozenset(("check_delay", "warmup_delay"))
-
-
 def needs_restart(old: CircusSpec, new: CircusSpec) -> set[str]:
     """Names of `[circus]` options that differ and cannot change while running."""
-    return old.diff(new) - ADJUSTABLE - {"include", "include_dir"}
+    return old.diff(new) & {option.name for option in CircusSpec.options() if option.effect is Effect.FIXED}

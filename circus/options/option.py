@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 class Effect(Enum):
-    """What changing an option of a running watcher costs."""
+    """What changing an option costs while its watcher, or for `[circus]` the daemon, runs."""
 
     FIXED = "cannot be changed while running"
     NOTHING = "takes effect by itself"
-    MANAGE = "processes are counted anew"
-    RELOAD = "running processes are replaced gracefully"
-    STREAM = "the stream is swapped"
+    MANAGE = "processes are started or ended until their number is right"
+    RELOAD = "processes are replaced gracefully"
+    STREAM = "the stream is swapped; the first one, or none any more, replaces processes gracefully"
 
 
 class Option(Generic[T]):

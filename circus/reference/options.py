@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from circus.common import convert
@@ -63,14 +64,6 @@ Managed sockets (`[socket:NAME]`, `on_demand`, `stdin_socket`) and `httpd` are r
 they are missing and does not start.
 """
 
-_CHANGE = {
-    Effect.FIXED: "no",
-    Effect.NOTHING: "yes; takes effect by itself",
-    Effect.MANAGE: "yes; processes are counted anew",
-    Effect.RELOAD: "yes; replaces processes gracefully",
-    Effect.STREAM: "yes; the stream is swapped, the first one replaces processes gracefully",
-}
-
 _KINDS: dict[Any, str] = {
     ARGS: "text (list in requests)",
     BOOLEAN: "boolean",
@@ -87,33 +80,45 @@ def page() -> str:
     return "\n".join(
         [
             _HEAD,
-            _section("[circus]", CircusSpec, settable=False),
-            _section("[watcher:NAME]", WatcherSpec, settable=True),
-            _section("stdout_stream.X and stderr_stream.X", StreamSpec, settable=False),
-            _section("[socket:NAME]", SocketSpec, settable=False),
-            _section("[plugin:NAME]", PluginSpec, settable=False),
+            _section("[circus]", CircusSpec, ("`reloadconfig`", _after_reloadconfig)),
+            _section("[watcher:NAME]", WatcherSpec, ("`set`", _after_set)),
+            _section("stdout_stream.X and stderr_stream.X", StreamSpec),
+            _section("[socket:NAME]", SocketSpec),
+            _section("[plugin:NAME]", PluginSpec),
         ]
     )
 
 
-def _section(title: str, spec: type[Spec], settable: bool) -> str:
-    """One table. `settable`: with a column that says whether `circusctl set` can change it, and what that costs."""
-    heads = ["option", "type", "default", *(["`set`"] if settable else []), "meaning"]
-    rows = [_row(option, settable) for option in spec.options()]
+# A column on what a change at run time costs: its head, and its text for an effect.
+Change = tuple[str, Callable[[Effect], str]]
+
+
+def _after_reloadconfig(effect: Effect) -> str:
+    return "everything is started anew" if effect is Effect.FIXED else effect.value
+
+
+def _after_set(effect: Effect) -> str:
+    return "no" if effect is Effect.FIXED else f"yes; {effect.value}"
+
+
+def _section(title: str, spec: type[Spec], change: Change | None = None) -> str:
+    """One table."""
+    heads = ["option", "type", "default", *([change[0]] if change else []), "meaning"]
+    rows = [_row(option, change) for option in spec.options()]
     table = [heads, ["---"] * len(heads), *rows]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in table)
     return f"## {title}\n\n{(spec.__doc__ or '').strip()}\n\n{lines}\n"
 
 
-def _row(option: Option[Any], settable: bool) -> list[str]:
+def _row(option: Option[Any], change: Change | None) -> list[str]:
     family = isinstance(option, Family)
     kind = option.item if isinstance(option, Family) else option.kind
     name = f"`{option.prefix}X`" if isinstance(option, Family) else f"`{option.name}`"
     also = [f"`{alias}`" for alias in option.aliases]
     meaning = option.doc + (f" (also written {', '.join(also)})" if also else "")
-    change = [_CHANGE[option.effect]] if settable else []
+    cost = [change[1](option.effect)] if change else []
     default = "" if family else _default(option)
-    return [name, _KINDS.get(kind, str(kind.name)), default, *change, meaning]
+    return [name, _KINDS.get(kind, str(kind.name)), default, *cost, meaning]
 
 
 def _default(option: Option[Any]) -> str:
@@ -124,5 +129,3 @@ def _default(option: Option[Any]) -> str:
         return convert.signal_name(value).removeprefix("SIG")
     text = str(value).lower() if option.kind is BOOLEAN else f"{value:g}" if isinstance(value, float) else str(value)
     return f"{text} {option.unit}".strip()
-
-

@@ -1,6 +1,9 @@
 """The plan that takes running watchers to what a file says."""
 
+import pytest
+
 from circus.machine.changes import Change, Kind, needs_restart, plan
+from circus.options.option import Effect
 from circus.options.table import CircusSpec, WatcherSpec
 
 
@@ -54,6 +57,14 @@ def test_another_stream_recreates():
     assert [step.kind for step in plan([old], [spec("a")])] == [Kind.RECREATE]
 
 
+@pytest.mark.parametrize("option", list(WatcherSpec.options()), ids=lambda option: option.name)
+def test_a_watcher_goes_on_exactly_if_the_table_says_that_its_processes_do(option):
+    new = spec("a", **{option.attribute: 77})
+    (step,) = plan([spec("a")], [new])
+    goes_on = option.effect in (Effect.NOTHING, Effect.MANAGE)
+    assert step.kind is (Kind.ADJUST if goes_on else Kind.RECREATE)
+
+
 def test_free_form_data_adjusts():
     assert [step.kind for step in plan([spec("a", {"team": "x"})], [spec("a", {"team": "y"})])] == [Kind.ADJUST]
 
@@ -66,6 +77,10 @@ def test_a_step_names_what_differs():
 
 def test_delays_of_the_daemon_can_change_while_it_runs():
     assert needs_restart(CircusSpec("", {"check_delay": 1}), CircusSpec("", {"warmup_delay": 2})) == set()
+
+
+def test_what_has_no_effect_needs_no_restart():
+    assert needs_restart(CircusSpec(), CircusSpec("", {"proc_name": "x", "include_dir": ["d"]})) == set()
 
 
 def test_an_endpoint_cannot_change_while_the_daemon_runs():

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from circus.machine.watcher import Watcher
+from circus.options.kinds import BOOLEAN
+from circus.options.option import Effect, Family, Option
+from circus.options.table import WatcherSpec
 from tests.sim import NEVER, Hook, Program, Sim
 
 
@@ -306,3 +313,42 @@ def test_max_age_taken_away_lets_running_processes_live() -> None:
     web = running(sim, max_age=10)
     sim.change(web, max_age=0)
     assert sim.next_at() == NEVER
+
+
+# ---- what the option table says of a change ------------------------------------------------------------------------
+
+ANOTHER: dict[str, object] = {"autostart": False, "send_hup": True, "stop_children": True, "stop_tree": False}
+
+
+def another_value(option: Option[Any]) -> object:
+    if isinstance(option, Family):
+        return {"before_start": ("a.b", False)}
+    return ANOTHER.get(option.attribute, False if option.kind is BOOLEAN else option.default + 1)
+
+
+NOTHING = [option for option in WatcherSpec.options() if option.effect is Effect.NOTHING]
+
+
+@pytest.mark.parametrize("option", NOTHING, ids=lambda option: str(option.name))
+def test_what_takes_effect_by_itself_touches_no_process(option: Option[Any]) -> None:
+    sim = Sim()
+    web = running(sim)
+    sim.change(web, updates=1, **{option.attribute: another_value(option)})
+    assert sim.told() == ["event web updated"]
+    assert len(sim.alive(web)) == 3
+
+
+def test_singleton_keeps_one_process() -> None:
+    sim = Sim()
+    web = running(sim)
+    sim.change(web, singleton=True)
+    assert len(sim.alive(web)) == 1
+
+
+def test_respawn_switched_on_replaces_what_has_ended() -> None:
+    sim = Sim()
+    web = running(sim, respawn=False)
+    sim.die(web, 1, code=0)
+    assert len(sim.alive(web)) == 2
+    sim.change(web, respawn=True)
+    assert len(sim.alive(web)) == 3

@@ -146,7 +146,7 @@ def test_a_change_gives_a_new_spec_and_what_it_costs():
         "numprocesses": Effect.MANAGE,
         "cmd": Effect.RELOAD,
         "priority": Effect.NOTHING,
-        "max_retry": Effect.MANAGE,
+        "max_retry": Effect.NOTHING,
     }
 
 

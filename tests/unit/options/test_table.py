@@ -67,13 +67,31 @@ def test_the_old_flat_names_of_flapping_are_aliases():
         assert WatcherSpec.lookup(old) is WatcherSpec.lookup(name) is not None
 
 
-def test_what_shapes_the_program_costs_a_reload_and_what_counts_it_does_not():
-    for key in ("cmd", "args", "env", "uid", "gid", "working_dir", "shell", "rlimit_nofile", "copy_env"):
-        option = WatcherSpec.lookup(key)
-        assert option is not None and option.effect is Effect.RELOAD
-    for key in ("numprocesses", "stop_signal", "graceful_timeout", "hooks.before_start", "max_retry", "respawn"):
-        option = WatcherSpec.lookup(key)
-        assert option is not None and option.effect is Effect.MANAGE
+def names_by_effect(spec, effect):
+    return {option.name for option in spec.options() if option.effect is effect}
+
+
+def test_only_what_changes_how_many_processes_there_are_has_them_counted_anew():
+    assert names_by_effect(WatcherSpec, Effect.MANAGE) == {"numprocesses", "singleton", "respawn"}
+
+
+def test_what_shapes_the_program_costs_a_reload():
+    shaping = {
+        *("cmd", "args", "executable", "shell", "shell_args", "working_dir", "uid", "gid", "rlimit_"),
+        *("env", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver", "use_sockets", "stdin_socket"),
+        *("close_child_stdin", "close_child_stdout", "close_child_stderr"),
+    }
+    assert names_by_effect(WatcherSpec, Effect.RELOAD) == shaping
+
+
+def test_streams_are_swapped():
+    assert names_by_effect(WatcherSpec, Effect.STREAM) == {"stdout_stream.", "stderr_stream."}
+
+
+def test_of_the_circus_section_only_delays_and_what_has_no_effect_change_in_a_running_daemon():
+    free = names_by_effect(CircusSpec, Effect.NOTHING)
+    assert free == {"check_delay", "warmup_delay", "include", "include_dir", "proc_name"}
+    assert names_by_effect(CircusSpec, Effect.FIXED) == {option.name for option in CircusSpec.options()} - free
 
 
 def test_a_configuration_without_sockets_and_plugins_has_empty_lists():

@@ -10,3 +10,15 @@ def test_every_option_is_on_the_page():
         for option in spec.options():
             assert f"| `{option.name}" in page
             assert option.doc in page
+
+
+def test_a_row_says_what_a_change_costs():
+    lines = reference.page().splitlines()
+    (check_delay,) = [line for line in lines if line.startswith("| `check_delay`")]
+    (umask, _) = [line for line in lines if line.startswith("| `umask`")]
+    (grace,) = [line for line in lines if line.startswith("| `graceful_timeout`")]
+    (demand,) = [line for line in lines if line.startswith("| `on_demand`")]
+    assert "| takes effect by itself |" in check_delay
+    assert "| everything is started anew |" in umask
+    assert "| yes; takes effect by itself |" in grace
+    assert "| no |" in demand
