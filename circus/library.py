@@ -132,7 +132,7 @@ class ArbiterHandler:
             statsd=statsd or stats_endpoint is not None,
             stats_endpoint=stats_endpoint or names.DEFAULT_ENDPOINT_STATS,
             statsd_close_outputs=statsd_close_outputs,
-            multicast_endpoint=names.DEFAULT_ENDPOINT_MULTICAST if multicast_endpoint is None else multicast_endpoint,
+            multicast_endpoint=multicast_endpoint,
             context=context,
             httpd=httpd,
             plugins=plugins,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from circus.common import names
 from circus.common.future import Future, finished
 from circus.control import registry
 from circus.exc import MessageError
@@ -103,7 +104,11 @@ class Management:
         return len(self.machine.watchers)
 
     def global_options(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in GLOBAL_OPTIONS}
+        """A program that says nothing of discovery has none, and is told the usual address, as of statistics."""
+        options = {name: getattr(self, name) for name in GLOBAL_OPTIONS}
+        if options["multicast_endpoint"] is None:
+            options["multicast_endpoint"] = names.DEFAULT_ENDPOINT_MULTICAST
+        return options
 
     def sockets_info(self) -> list[dict[str, Any]]:
         return []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from circus.common.names import (
     DEFAULT_ENDPOINT_DEALER,
-    DEFAULT_ENDPOINT_MULTICAST,
     DEFAULT_ENDPOINT_STATS,
     DEFAULT_ENDPOINT_SUB,
 )
@@ -41,7 +40,7 @@ class CircusSpec(Spec):
     endpoint = Option(TEXT, DEFAULT_ENDPOINT_DEALER, FIXED, "where requests are answered")
     endpoint_owner = Option(OPTIONAL_TEXT, None, FIXED, "user who owns an ipc control socket")
     pubsub_endpoint = Option(TEXT, DEFAULT_ENDPOINT_SUB, FIXED, "where events are published")
-    multicast_endpoint = Option(TEXT, DEFAULT_ENDPOINT_MULTICAST, FIXED, "where discovery is answered; empty switches it off")
+    multicast_endpoint = Option(TEXT, "", FIXED, "where discovery is answered, to whoever asks on any interface: udp://237.219.251.97:12027; empty: nowhere")
     statsd = Option(BOOLEAN, False, FIXED, "run circusd-stats")
     stats_endpoint = Option(TEXT, DEFAULT_ENDPOINT_STATS, FIXED, "where statistics are published; setting it turns statsd on")
     statsd_close_outputs = Option(BOOLEAN, False, FIXED, "send the output of circusd-stats to /dev/null")

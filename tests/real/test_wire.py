@@ -215,6 +215,28 @@ def test_discovery_answers_any_datagram_with_the_endpoint(loop):
     discovery.close()
 
 
+def udp_sockets():
+    """Inodes of all UDP sockets of this system (proc(5))."""
+    with open("/proc/net/udp") as file:
+        return [line.split()[9] for line in file.readlines()[1:]]
+
+
+def own_sockets():
+    links = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:  # that of the listing itself
+            continue
+    return links
+
+
+def test_discovery_is_off_unless_configured(tmp_path):
+    with background(tmp_path, multicast_endpoint=None):
+        mine = own_sockets()
+        assert [inode for inode in udp_sockets() if f"socket:[{inode}]" in mine] == []
+
+
 @pytest.mark.parametrize("endpoint", ["udp://127.0.0.1:9", "tcp://237.219.251.97:9", "udp://237.1.1.1:x", "rubbish"])
 def test_discovery_that_cannot_be_opened_is_a_warning(loop, endpoint, caplog):
     Discovery(endpoint, "tcp://127.0.0.1:1", loop).start()

@@ -43,8 +43,11 @@ def test_endpoints_have_their_documented_defaults():
     assert spec.endpoint == names.DEFAULT_ENDPOINT_DEALER == "tcp://127.0.0.1:5555"
     assert spec.pubsub_endpoint == names.DEFAULT_ENDPOINT_SUB == "tcp://127.0.0.1:5556"
     assert spec.stats_endpoint == names.DEFAULT_ENDPOINT_STATS == "tcp://127.0.0.1:5557"
-    assert spec.multicast_endpoint == names.DEFAULT_ENDPOINT_MULTICAST
     assert spec.check_delay == 5.0
+
+
+def test_discovery_is_off_unless_configured():
+    assert CircusSpec().multicast_endpoint == ""
 
 
 def test_a_watcher_has_its_documented_defaults():
