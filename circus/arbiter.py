@@ -18,7 +18,7 @@ from circus.common.names import DEFAULT_ENDPOINT_STATS
 from circus.control.operations import Requests
 from circus.control.session import Doors, Session
 from circus.controller import Controller
-from circus.exc import AlreadyExist, ConfigError
+from circus.exc import AlreadyExist
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Machine
 from circus.management import Management
@@ -160,13 +160,9 @@ class Arbiter(Management):
     @classmethod
     def load_from_config(cls, config_file: str, loop: Loop | None = None) -> Arbiter:
         """From a configuration file. Raises `circus.exc.ConfigError` with every problem there is."""
-        from circus.config import read
+        from circus.config import load
 
-        spec, problems = read(config_file, os.environ)
-        fatal = [str(problem) for problem in problems if problem.fatal]
-        if fatal:
-            raise ConfigError(fatal)
-        arbiter = cls.from_spec(spec, config_file)
+        arbiter = cls.from_spec(load(config_file), config_file)
         arbiter.loop = loop
         return arbiter
 

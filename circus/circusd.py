@@ -125,7 +125,7 @@ def _print(problems: list[Problem]) -> None:
 
 
 def _is_usable(problems: list[Problem]) -> bool:
-    return not any(problem.fatal for problem in problems)
+    return not config.fatal_texts(problems)
 
 
 def _log_problems(problems: list[Problem]) -> None:

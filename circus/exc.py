@@ -54,8 +54,11 @@ class SpawnError(Exception):
         self.text = text
 
 
-class ConfigError(Exception):
-    """A configuration that cannot be used; `problems` holds one line for each thing to mend."""
+class ConfigError(ValueError):
+    """A configuration that cannot be used; `problems` holds one line for each thing to mend.
+
+    A ValueError, because that is what older programs catch.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from circus.common import names
+from circus.common.convert import expand_dollars
 from circus.common.future import Future, finished
 from circus.exc import MessageError
 from circus.machine.process import Process as MachineProcess
@@ -71,11 +72,16 @@ class Watcher:
 
     @classmethod
     def load_from_config(cls, config: Mapping[str, Any]) -> Watcher:
-        """From a dict as `circus.config.get_config` gives it, or anybody else's: `cmd` is required."""
+        """From a dict as `circus.config.get_config` gives it, or anybody else's: `cmd` is required.
+
+        `$NAME` in its `env` stands for a variable of this process' own environment.
+        """
         options = dict(config)
         cmd = options.pop("cmd", None)
         if not cmd:
             raise ValueError(f"a watcher needs a cmd: {dict(config)!r} has none")
+        if isinstance(options.get("env"), Mapping):
+            options["env"] = {key: _expanded(value) for key, value in options["env"].items()}
         name = options.pop("name", None) or os.path.basename(str(cmd).split()[0])
         return cls(name, cmd, **options)
 
@@ -428,3 +434,7 @@ def _stream(conf: Mapping[str, Any]) -> Any:
     from circus.stream import get_stream
 
     return get_stream(dict(conf))
+
+
+def _expanded(value: Any) -> Any:
+    return expand_dollars(value, os.environ) if isinstance(value, str) else value

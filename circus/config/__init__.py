@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from circus.config.reader import Problem, load, read
+from circus.config.ini import Problem, fatal_texts
+from circus.config.reader import load, read
 
-__all__ = ["Problem", "load", "read"]
+__all__ = ["Problem", "fatal_texts", "load", "read"]
 
 
 def __getattr__(name: str) -> Any:

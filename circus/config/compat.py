@@ -9,10 +9,10 @@ from typing import Any
 
 from circus.common import template
 from circus.common.convert import to_bool
+from circus.config.environments import Environments, merged
 from circus.config.files import find_files, read_document, read_text
-from circus.config.ini import Document
+from circus.config.ini import Document, raise_if_fatal
 from circus.config.reader import Source, examine
-from circus.exc import ConfigError
 from circus.options.kinds import RLIMIT
 from circus.options.option import Family
 from circus.options.table import CircusSpec, WatcherSpec
@@ -31,17 +31,20 @@ _DEFAULTS = {
 def get_config(config_file: str) -> dict[str, Any]:
     """`[circus]` keys, and `watchers`, `plugins`, `sockets` as lists of dictionaries sorted by name.
 
+    A watcher that cannot be built here is among them: whoever builds it is told. `$NAME` in an environment is replaced
+    by `Watcher.load_from_config`.
+
     OSError if the file is not there, ConfigError with every problem if it cannot be used.
     """
     if not os.path.exists(config_file):
         raise FileNotFoundError(errno.ENOENT, "the configuration file does not exist", config_file)
     source = examine(config_file, os.environ)
-    fatal = [str(problem) for problem in source.problems if problem.fatal]
-    if fatal:
-        raise ConfigError(fatal)
+    raise_if_fatal(source.problems)
     circus = source.config.circus
     config = {o.name: getattr(circus, o.attribute) for o in CircusSpec.options() if not o.name.startswith("include")}
-    config["watchers"] = [_watcher(source, spec) for spec in source.config.watchers]
+    environments = Environments(source.document, os.environ, expands_dollars=False)
+    specs = sorted([*source.config.watchers, *source.left_out], key=lambda spec: spec.name)
+    config["watchers"] = [_watcher(spec, environments, source.watcher_sections[spec.name]) for spec in specs]
     config["plugins"] = _sections(source, "plugin:", _plugin)
     config["sockets"] = _sections(source, "socket:", _socket)
     return config
@@ -62,7 +65,7 @@ def rlimit_value(value: str) -> int:
     return resource.RLIM_INFINITY if limit is None else limit
 
 
-def _watcher(source: Source, spec: WatcherSpec) -> dict[str, Any]:
+def _watcher(spec: WatcherSpec, environments: Environments, section: str) -> dict[str, Any]:
     options = [o for o in WatcherSpec.options() if o.attribute in spec.values and not isinstance(o, Family)]
     values = {o.name: spec.values[o.attribute] for o in options}
     families = {
@@ -71,8 +74,8 @@ def _watcher(source: Source, spec: WatcherSpec) -> dict[str, Any]:
         "stdout_stream": dict(spec.stdout_stream),
         "stderr_stream": dict(spec.stderr_stream),
     }
-    outer = source.environments.outer if spec.copy_env else {}
-    env = {**outer, **(spec.env or {})}
+    outer = environments.outer if spec.copy_env else {}
+    env = {**outer, **merged(environments.layers(spec.name, section))}
     return {**watcher_defaults(), **values, **families, **spec.extras, "name": spec.name, "env": env}
 
 
@@ -122,7 +125,7 @@ class DefaultConfigParser:
                 continue
             self._document.parse(text, name)
             done.append(name)
-        _raise_if_broken(self._document)
+        raise_if_fatal(self._document.problems)
         return done
 
     def sections(self) -> list[str]:
@@ -160,11 +163,5 @@ def read_config(config_path: str) -> tuple[DefaultConfigParser, list[str]]:
     """A parser holding a file and its includes, and the names of all files. OSError, ConfigError."""
     read_text(config_path)  # for its error
     document = read_document(config_path, os.environ, read_text, find_files)
-    _raise_if_broken(document)
+    raise_if_fatal(document.problems)
     return DefaultConfigParser(document), list(document.files)
-
-
-def _raise_if_broken(document: Document) -> None:
-    fatal = [str(problem) for problem in document.problems if problem.fatal]
-    if fatal:
-        raise ConfigError(fatal)

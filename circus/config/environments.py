@@ -14,10 +14,14 @@ Layer = tuple[str, str, "dict[str, str]"]  # section, key it stands in (empty: o
 
 
 class Environments:
-    """Environments of all watchers. `base` is the `[env]` section; `outer` the environment of circusd."""
+    """Environments of all watchers. `base` is the `[env]` section; `outer` the environment of circusd.
 
-    def __init__(self, document: Document, outer: Mapping[str, str]) -> None:
+    `expands_dollars`: whether `$NAME` is replaced here, or left to whoever builds the watcher.
+    """
+
+    def __init__(self, document: Document, outer: Mapping[str, str], expands_dollars: bool = True) -> None:
         self.problems: list[Problem] = []
+        self._expands_dollars = expands_dollars
         self.outer = outer
         self.base: dict[str, str] = {}
         self._document = document
@@ -63,11 +67,13 @@ class Environments:
         return env
 
     def _expand(self, section: str, key: str, value: str, known: Mapping[str, str]) -> str:
+        variables = {f"env.{name}": text for name, text in known.items()}
+        if not self._expands_dollars:
+            return template.expand(value.strip(), variables)
         for name in convert.dollar_names(value):
             if name not in self.outer and name != key:  # `PYTHONPATH = lib:$PYTHONPATH` is meant as it is
                 text = f"${name} is not set where circusd runs, so it is empty; write $${name} for the text itself"
                 self.problems.append(Problem("", 0, section, key, text, fatal=False))
-        variables = {f"env.{name}": value for name, value in known.items()}
         return template.expand(convert.expand_dollars(value, self.outer), variables)
 
 

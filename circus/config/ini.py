@@ -7,7 +7,9 @@ and repeated keys another way. There is no interpolation: `%` is an ordinary let
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from circus.exc import ConfigError
 
 DEFAULT = "DEFAULT"
 
@@ -51,6 +53,18 @@ class Problem:
     def __repr__(self) -> str:
         severity = "fatal" if self.fatal else "skips" if self.skips else "warning"
         return f"<Problem {severity} {self}>"
+
+
+def fatal_texts(problems: Iterable[Problem]) -> list[str]:
+    """Why a configuration cannot be used, for people; empty if it can."""
+    return [str(problem) for problem in problems if problem.fatal]
+
+
+def raise_if_fatal(problems: Iterable[Problem]) -> None:
+    """ConfigError with all that must be mended."""
+    texts = fatal_texts(problems)
+    if texts:
+        raise ConfigError(texts)
 
 
 class Entry:

@@ -15,9 +15,7 @@ from circus.config import check
 from circus.config.check import unavailable as unavailable
 from circus.config.environments import Environments, merged
 from circus.config.files import Glob, ReadFile, find_files, read_document, read_text
-from circus.config.ini import Document, Entry
-from circus.config.ini import Problem as Problem
-from circus.exc import ConfigError
+from circus.config.ini import Document, Entry, Problem, raise_if_fatal
 from circus.options.kinds import ARGS, HOOK, OPTIONAL_TEXT, STREAM_VALUE, TEXT, USER
 from circus.options.option import Family, Option, Spec
 from circus.options.own_programs import FLAPPING
@@ -32,9 +30,7 @@ _TEXT_KINDS = (TEXT, OPTIONAL_TEXT, ARGS, USER, STREAM_VALUE)
 def load(path: str, environ: Mapping[str, str] = os.environ) -> ConfigSpec:
     """The specs of a file. Raises ConfigError with every problem that must be mended; the others are not told."""
     config, problems = read(path, environ)
-    fatal = [str(problem) for problem in problems if problem.fatal]
-    if fatal:
-        raise ConfigError(fatal)
+    raise_if_fatal(problems)
     return config
 
 
@@ -68,6 +64,8 @@ class Source:
         self.document = document
         self.environments = environments
         self.config = ConfigSpec(CircusSpec(), [])
+        self.watcher_sections: dict[str, str] = {}  # by name of the watcher
+        self.left_out: list[WatcherSpec] = []  # what is well said, but cannot be built here
         self.problems: list[Problem] = []
 
     def fault(self, section: str, key: str, text: str, fatal: bool = True, skips: bool = False) -> None:
@@ -170,23 +168,30 @@ def _flapping_defaults(source: Source, section: str) -> dict[str, Any]:
 
 
 def _watchers(source: Source, flapping: Mapping[str, Any]) -> Iterator[WatcherSpec]:
-    seen: dict[str, str] = {}  # section by name
-    folded: dict[str, str] = {}  # the same, ignoring case
+    folded: dict[str, str] = {}  # section by name, ignoring case
     for section, name in _named(source, "watcher:"):
         spec = _watcher(source, section, source.document.get(section, "name") or name, flapping)
         source.problems += check.slips(section, spec)
+        if spec.name in source.watcher_sections:
+            taken = f"[{source.watcher_sections[spec.name]}] has the name {spec.name!r} already"
+            _leave_out(source, section, spec, "name", taken)
+            continue
+        source.watcher_sections[spec.name] = section
         key, reason = check.impossible(spec) or ("", contradiction(spec))
-        if spec.name in seen:
-            key, reason = "name", f"[{seen[spec.name]}] has the name {spec.name!r} already"
         if reason:
-            text = f"{reason}. Failed to create watcher {spec.name!r}: it is left out"
-            source.fault(section, key, text, fatal=False, skips=True)
+            _leave_out(source, section, spec, key, reason)
+            source.left_out.append(spec)
             continue
         twin = folded.get(spec.name.lower())
         if twin:
             source.fault(section, "", f"[{twin}] differs only in case: commands find the last one", fatal=False)
-        seen[spec.name] = folded[spec.name.lower()] = section
+        folded[spec.name.lower()] = section
         yield spec
+
+
+def _leave_out(source: Source, section: str, spec: WatcherSpec, key: str, reason: str) -> None:
+    text = f"{reason}. Failed to create watcher {spec.name!r}: it is left out"
+    source.fault(section, key, text, fatal=False, skips=True)
 
 
 def _watcher(source: Source, section: str, name: str, flapping: Mapping[str, Any]) -> WatcherSpec:

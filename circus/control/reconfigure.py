@@ -27,10 +27,10 @@ logger = logging.getLogger("circus")
 
 def reload_config(arbiter: Arbiter, path: str) -> Future[Any]:
     """Future of everything being as the file says. Raises MessageError with every problem of the file."""
-    from circus.config import read
+    from circus.config import fatal_texts, read
 
     config, problems = read(path, os.environ)
-    fatal = [str(problem) for problem in problems if problem.fatal]
+    fatal = fatal_texts(problems)
     if fatal:
         raise MessageError("the configuration is not used: " + "; ".join(fatal))
     for problem in problems:

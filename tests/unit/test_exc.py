@@ -30,3 +30,7 @@ def test_a_spawn_error_says_which_step_failed():
 def test_a_config_error_holds_a_line_for_each_problem():
     error = exc.ConfigError(["a", "b"])
     assert (error.problems, str(error)) == (["a", "b"], "a\nb")
+
+
+def test_a_config_error_is_a_value_error_which_older_programs_catch():
+    assert issubclass(exc.ConfigError, ValueError)

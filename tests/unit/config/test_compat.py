@@ -43,6 +43,49 @@ def test_a_watcher_made_from_its_dictionary_is_the_same(name, monkeypatch):
         assert (spec.env or {}) == (expected[spec.name].env or {})
 
 
+def loaded(tmp_path, text):
+    path = tmp_path / "c.ini"
+    path.write_text(text)
+    return config.get_config(str(path))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"virtualenv": "/no/such/place", "copy_env": True},
+        {"singleton": True, "numprocesses": 3},
+        {"copy_path": True},
+        {"rlimits": {"nothing": 5}},
+        {"stdout_stream": {"class": "NoSuchStream"}},
+    ],
+)
+def test_a_watcher_that_cannot_be_built_here_is_returned_too(tmp_path, options):
+    lines = {
+        "rlimits": "rlimit_nothing = 5",
+        "stdout_stream": "stdout_stream.class = NoSuchStream",
+    }
+    text = "\n".join(lines.get(key, f"{key} = {value}") for key, value in options.items())
+    last, first = loaded(tmp_path, f"[watcher:z]\ncmd = x\n{text}\n[watcher:a]\ncmd = y\n")["watchers"][::-1]
+    assert (first["name"], last["name"]) == ("a", "z")
+    assert {key: last[key] for key in options} == options
+
+
+def test_of_two_watchers_with_one_name_the_first_is_returned(tmp_path):
+    watchers = loaded(tmp_path, "[watcher:a]\ncmd = x\n[watcher:b]\nname = a\ncmd = y\n")["watchers"]
+    assert [watcher["cmd"] for watcher in watchers] == ["x"]
+
+
+def test_names_after_a_dollar_are_left_to_whoever_builds_the_watcher(tmp_path, monkeypatch):
+    monkeypatch.setenv("HERE", "/srv")
+    (watcher,) = loaded(
+        tmp_path,
+        "[env]\nA = $HERE/a\n[watcher:w]\ncmd = x $(circus.env.A)\nenv = B=$HERE\n"
+        "[env:w]\nC = $(circus.env.here) $$HERE $LATER\n",
+    )["watchers"]
+    assert watcher["env"] == {"A": "$HERE/a", "B": "$HERE", "C": "/srv $$HERE $LATER"}
+    assert watcher["cmd"] == "x /srv/a"
+
+
 def test_hooks_are_lists_and_infinite_limits_numbers():
     (hooked,) = config.get_config(in_data("hooks.ini"))["watchers"]
     assert hooked["hooks"]["before_start"] == ["hooks.before", True]
