@@ -1,4 +1,4 @@
-"""The arbiter as circusd, hooks and programs hold it: builds the parts, runs the loop, and is the door for requests.
+"""The arbiter as circusd, hooks and programs hold it: the names and habits of earlier versions over a `Supervisor`.
 
 Nothing is bound, forked or started before `start`. Methods that take time return a future and may be called from
 any thread; inside the loop's thread they act at once.
@@ -6,34 +6,45 @@ any thread; inside the loop's thread they act at once.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
-import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from circus.common.future import Future, failed, finished
-from circus.common.names import DEFAULT_ENDPOINT_STATS
-from circus.control.operations import Requests
-from circus.control.session import Doors, Session
-from circus.controller import Controller
-from circus.exc import AlreadyExist
+from circus import config
+from circus.common import names
+from circus.common.future import Future, finished
+from circus.control.operations import Operations
+from circus.control.session import Listeners
+from circus.control.supervisor import Face, Supervisor
 from circus.loop import Loop
-from circus.machine.arbiter import Arbiter as Machine
-from circus.management import Management
-from circus.options.own_programs import Daemon, flapping_defaults, own_programs, plugin_dict
+from circus.options.option import Option
+from circus.options.own_programs import flapping_defaults, plugin_dict
 from circus.options.table import CircusSpec, ConfigSpec, WatcherSpec
+from circus.runtime import hooks
+from circus.runtime.backend import THREADS, Backend, backend
+from circus.runtime.live_watcher import LiveWatcher
+from circus.runtime.runtime import Runtime
 from circus.watcher import Watcher
 
 logger = logging.getLogger("circus")
 
+GLOBAL_OPTIONS = ("endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint")
 
-class Arbiter(Management):
+ChooseWatchers = Callable[..., Iterable[Watcher]]
+"""Called with `reverse=True`; the watchers meant, in order."""
+
+
+class Arbiter:
     """Manages watchers. Arguments are those of the `[circus]` section; see the reference of options.
 
-    A `loop` of the caller's, a `circus.loop.Loop`, is run by the caller.
+    All of them can be read as attributes. A `loop` of the caller's, a `circus.loop.Loop`, is run by the caller.
     """
+
+    backend: Backend = THREADS
 
     def __init__(
         self,
@@ -70,101 +81,60 @@ class Arbiter(Management):
         if isinstance(statsd, str):  # early versions had the endpoint in this place, and the plugins after it
             stats_endpoint, plugins, statsd = statsd, plugins or _list(stats_endpoint), True
         _refuse_what_is_missing(sockets, httpd)
-        self.endpoint = endpoint
-        self.pubsub_endpoint = pubsub_endpoint
-        self.check_delay = check_delay
+        settings = CircusSpec("", {name: value for name, value in locals().items() if _is_setting(name)})
         self.prereload_fn = prereload_fn
-        self.context = context
-        self.statsd = statsd
-        self.statsd_close_outputs = statsd_close_outputs
-        self.plugins = list(plugins or ())
-        self.stats_endpoint = stats_endpoint
-        self.multicast_endpoint = multicast_endpoint
-        self.warmup_delay = warmup_delay
-        self.debug = debug
-        self.ssh_server = ssh_server
-        self.proc_name = proc_name
-        self.pidfile = pidfile
-        self.loglevel = loglevel
-        self.logoutput = logoutput
-        self.loggerconfig = loggerconfig
-        self.umask = umask
-        self.endpoint_owner = endpoint_owner
-        self._fqdn_prefix = fqdn_prefix
-        self._set_up(watchers, loop)
-
-    def _set_up(self, watchers: Iterable[Watcher], loop: Loop | None) -> None:
-        self.pid = os.getpid()
-        self.sockets = {}
-        self.socket_event = False
-        self.evpub_socket: Any = None
-        self.config_file: str | None = None
-        self.circus_spec = CircusSpec()
+        self.sockets: Mapping[str, Any] = {}
+        face = Face(self, self._build, self._ensure_ioloop, self._prereload)
+        self.supervisor = supervisor = Supervisor(face, settings, self.backend)
+        supervisor.context = context
+        supervisor.plugins = list(plugins or ())
         self.loop = loop
-        self.ctrl = Controller(self.endpoint, self.multicast_endpoint, self.context, loop, self, self.check_delay)
-        self.runtime = None
-        self._session: Session | None = None
-        self.doors: Doors | None = None
-        self.is_daemon = False  # else somebody's program, which goes on when we end
-        self._restarting = False
-        own = filter(None, map(_build, self.own_programs(self.plugins)))
-        self._populate([*own, *_with_defaults(watchers, flapping_defaults(self.plugins))])
-
-    def own_programs(self, plugins: Iterable[Mapping[str, Any]]) -> list[WatcherSpec]:
-        """Watchers of circusd-stats, if it is wanted, and of these plugins."""
-        daemon = Daemon(
-            self.endpoint,
-            self.pubsub_endpoint,
-            self.stats_endpoint or DEFAULT_ENDPOINT_STATS,
-            self.check_delay,
-            self.ssh_server,
-            self.loglevel,
-            self.debug,
-            bool(self.statsd),
-            self.statsd_close_outputs,
-        )
-        return own_programs(daemon, plugins)
-
-    def _tell_own_programs(self) -> None:
-        """What they must know is certain only when the sockets are open: a port may be left to the system."""
-        for spec in self.own_programs(self.plugins):
-            watcher = self._names.get(spec.name.lower())
-            if watcher is not None and watcher.machine is not None and watcher.spec.args != spec.args:
-                watcher.take_spec(spec)
-                watcher.machine.change(time.monotonic(), spec, replace=False)
-
-    def _populate(self, watchers: Iterable[Watcher]) -> None:
-        """Begin with a machine that knows of nothing but these watchers."""
-        self.machine = Machine(random.random, self.warmup_delay)
-        self._requests = Requests(self, self.machine)
-        self._watchers = {}
-        self._names = {}
-        for watcher in watchers:
-            self.admit(watcher)
+        own = [_from_spec(spec) for spec in supervisor.own_programs(settings, supervisor.plugins)]
+        everyone = [*own, *_with_defaults(watchers, flapping_defaults(supervisor.plugins))]
+        supervisor.populate(watcher.live for watcher in everyone)
+        for watcher in everyone:
+            watcher.initialize(None, self.sockets, self)
 
     @classmethod
     def from_spec(cls, spec: ConfigSpec, config_file: str | None = None) -> Arbiter:
-        """From a configuration. A watcher that cannot be built is logged and left out."""
+        """From a configuration. A watcher that cannot be built stays stopped, and `status` says why."""
         options = spec.circus
-        watchers = [w for w in map(_build, spec.watchers) if w is not None]
-        known = {o.attribute: getattr(options, o.attribute) for o in CircusSpec.options()}
+        known = {option.attribute: getattr(options, option.attribute) for option in CircusSpec.options()}
         for only_for_circusd in ("include", "include_dir", "stream_backend"):
             known.pop(only_for_circusd)
         known["proc_name"] = known["proc_name"] or "circusd"
         known["plugins"] = [plugin_dict(plugin) for plugin in spec.plugins]
+        watchers = [_from_spec(watcher) for watcher in spec.watchers]
         arbiter = cls(watchers, known.pop("endpoint"), known.pop("pubsub_endpoint"), **known)
-        arbiter.config_file = config_file
-        arbiter.circus_spec = options
+        arbiter.supervisor.config_file = config_file
+        arbiter.supervisor.configure(options)
+        arbiter.supervisor.backend = backend(options.stream_backend)
         return arbiter
 
     @classmethod
     def load_from_config(cls, config_file: str, loop: Loop | None = None) -> Arbiter:
         """From a configuration file. Raises `circus.exc.ConfigError` with every problem there is."""
-        from circus.config import load
-
-        arbiter = cls.from_spec(load(config_file), config_file)
+        arbiter = cls.from_spec(config.load(config_file), config_file)
         arbiter.loop = loop
         return arbiter
+
+    # ---- settings ----------------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        """Settings by name; called only for what is no attribute."""
+        if _is_setting(name) and "supervisor" in self.__dict__:
+            return getattr(self.supervisor.settings(), name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if _is_setting(name):
+            self.supervisor.put_over(**{name: value})
+        else:
+            object.__setattr__(self, name, value)
+
+    @property
+    def config_file(self) -> str | None:
+        return self.supervisor.config_file
 
     @property
     def _cfg(self) -> dict[str, Any] | None:
@@ -173,23 +143,71 @@ class Arbiter(Management):
 
         return get_config(self.config_file) if self.config_file else None
 
-    # ---- its loop ----------------------------------------------------------------------------------------------
+    @property
+    def plugins(self) -> list[Mapping[str, Any]]:
+        return self.supervisor.plugins
+
+    @property
+    def fqdn(self) -> str:
+        import socket
+
+        name = socket.getfqdn()  # may ask a name server and take its time
+        prefix = self.supervisor.settings().fqdn_prefix
+        return f"{prefix}@{name}" if prefix else name
+
+    def global_options(self) -> dict[str, Any]:
+        """A program that says nothing of discovery has none, and is told the usual address, as of statistics."""
+        options = {name: getattr(self, name) for name in GLOBAL_OPTIONS}
+        if options["multicast_endpoint"] is None:
+            options["multicast_endpoint"] = names.DEFAULT_ENDPOINT_MULTICAST
+        return options
+
+    # ---- parts -------------------------------------------------------------------------------------------------
 
     @property
     def loop(self) -> Any:
         """The caller's loop, or one of our own, made when it is first asked for."""
-        self._ensure_ioloop()
-        return self._loop
+        return self.supervisor.ensure_loop()
 
     @loop.setter
     def loop(self, loop: Loop | None) -> None:
         if loop is not None and not isinstance(loop, Loop):
             raise TypeError(f"an arbiter runs in a circus.loop.Loop, not in {loop!r}; leave `loop` out")
-        self._loop, self._own_loop = loop, loop is None
+        self.supervisor.use_loop(loop)
 
     def _ensure_ioloop(self) -> None:
-        if self._loop is None:
-            self._loop, self._own_loop = Loop(), True
+        self.supervisor.make_loop()
+
+    @property
+    def ctrl(self) -> Any:
+        return self.supervisor.controller
+
+    @property
+    def runtime(self) -> Runtime | None:
+        """What performs; None unless it runs."""
+        return self.supervisor.runtime
+
+    @property
+    def context(self) -> Any:
+        return self.supervisor.context
+
+    @context.setter
+    def context(self, context: Any) -> None:
+        self.supervisor.context = context
+
+    @property
+    def evpub_socket(self) -> Any:
+        session = self.supervisor.session
+        return session.publisher.socket if session is not None and session.publisher is not None else None
+
+    @property
+    def pid(self) -> int:
+        return self.supervisor.pid
+
+    @property
+    def operations(self) -> Operations:
+        """What commands ask for; to be called in the loop's thread."""
+        return self.supervisor.operations
 
     # ---- life --------------------------------------------------------------------------------------------------
 
@@ -200,153 +218,249 @@ class Arbiter(Management):
         from starting. With a loop of the caller's: a pending one, settled when the watchers are up. `cb` is called
         with the latter in any case. An arbiter that has ended may be started again.
         """
-        try:
-            up = self._open(cb)
-        except Exception as exc:  # reported through the future, as programs expect
-            return failed(exc)
-        return self._run() if self._own_loop else up
+        return self.supervisor.start(cb)
 
-    def run(self) -> bool:
-        """`start` for circusd: True if everything is to be started anew. Raises OSError if an endpoint is in use.
+    def run(self, listeners: Listeners | None = None) -> tuple[bool, Listeners | None]:
+        """`start` for circusd. True if everything is to be started anew, and the sockets that are open until then.
 
-        Then `doors` are the open sockets, to be given to the next arbiter.
+        Raises OSError if an endpoint is in use.
         """
-        self.is_daemon = True
-        return bool(self.start().result())
+        supervisor = self.supervisor
+        supervisor.is_daemon, supervisor.listeners = True, listeners
+        return bool(self.start().result()), supervisor.listeners
 
     def initialize(self) -> None:
         """Open the sockets and take over children and signals: the first part of `start`.
 
         Raises OSError if an endpoint is in use.
         """
-        if self._session is not None:
-            return
-        if self.machine.quitting:
-            self._populate(self.watchers)
-        self.pid = os.getpid()
-        session = Session(self, self.loop, self._leave)
-        session.open()
-        self._session, self.runtime = session, session.runtime
-        self._tell_own_programs()
-
-    def _open(self, cb: Callable[[Future[Any]], object] | None) -> Future[Any]:
-        if self.running:
-            raise RuntimeError("this arbiter runs already")
-        self.initialize()
-        logger.info("Starting master on pid %s", self.pid)
-        up = self.start_watchers()
-        logger.info("Arbiter now waiting for commands")
-        if cb is not None:
-            up.add_done_callback(cb)
-        return up
-
-    def _run(self) -> Future[Any]:
-        try:
-            self.loop.run()
-        except BaseException:  # somebody ends the program from within: it must not leave its children behind
-            if self.runtime is not None:
-                self.runtime.kill_everything()
-            raise
-        finally:
-            self._end()
-        return finished(self._restarting)
-
-    def _leave(self) -> None:
-        """Everything is down."""
-        if self.is_daemon and self.machine.restarting:
-            self.ctrl.pause()  # from now on the next arbiter is asked
-        if self._own_loop:
-            self.loop.stop()
-        else:
-            self.loop.post(self._end)
-
-    def _end(self) -> None:
-        session, self._session = self._session, None
-        if session is None:
-            return
-        session.hear_signals()
-        self.runtime = None
-        session.close(keep_doors=self.machine.restarting and self.is_daemon)
-        # Read last: the latest request wins, even one that comes when all is down.
-        self._restarting = session.runtime.restart_wanted and self.machine.restarting
-        if self._own_loop:
-            session.loop.close()
-            self._loop = None
-        logger.info("Arbiter restarting" if self._restarting else "Arbiter exiting")
+        self.supervisor.initialize()
 
     def stop(self) -> Future[Any]:
         """Stop everything; `start` returns when all is down."""
-        return self.ask("quit") if self.running else finished(None)
+        return self._quit(hurry=False)
 
     def _emergency_stop(self) -> Future[Any]:
         """Stop with a graceful timeout of 0."""
-        return self.ask("quit", hurry=True) if self.running else finished(None)
+        return self._quit(hurry=True)
+
+    def _quit(self, hurry: bool) -> Future[Any]:
+        if not self.running:
+            return finished(None)
+        return self.supervisor.request(lambda operations: operations.quit(hurry=hurry), "quit", None)
+
+    def restart(self, inside_circusd: bool = False, watcher_iter_func: Any = None) -> Future[Any]:
+        """Stop everything and have `start` return with a restart wanted."""
+        return self.supervisor.request(lambda operations: operations.restart_daemon(), "restart", None)
+
+    def reload(self, graceful: bool = True, sequential: bool = False) -> Future[Any]:
+        return self.supervisor.request(
+            lambda operations: operations.reload(None, graceful=graceful, sequential=sequential), "reload", None
+        )
+
+    def _prereload(self) -> None:
+        if self.prereload_fn is not None:
+            self.prereload_fn(self)
+
+    def reload_from_config(self, config_file: str | None = None, inside_circusd: bool = False) -> Future[Any]:
+        """Make the watchers be as a file says, touching only what differs. MessageError with all its problems."""
+        supervisor = self.supervisor
+        return supervisor.request(lambda _: supervisor.reload_config(config_file), "reloadconfig", None)
 
     @property
     def running(self) -> bool:
-        return self._session is not None
+        return self.supervisor.is_running
+
+    @property
+    def _restarting(self) -> bool:
+        return self.supervisor.restart_wanted
 
     @property
     def _stopping(self) -> bool:
-        return self.machine.quitting
+        return self.supervisor.decided.quitting
+
+    # Kept for programs that look: no command ever excludes another, and nothing waits for sockets.
+    _exclusive_running_command = None
+    socket_event = False
+
+    # ---- watchers ----------------------------------------------------------------------------------------------
 
     @property
-    def _exclusive_running_command(self) -> None:
-        """Kept for programs that look: no command ever excludes another."""
+    def watchers(self) -> list[Watcher]:
+        return [_face(live) for live in self.supervisor.registry.all()]
 
     @property
-    def fqdn(self) -> str:
-        import socket
+    def _watchers_names(self) -> dict[str, Watcher]:
+        return {watcher.name.lower(): watcher for watcher in self.watchers}
 
-        name = socket.getfqdn()  # may ask a name server and take its time
-        return f"{self._fqdn_prefix}@{name}" if self._fqdn_prefix else name
+    def iter_watchers(self, reverse: bool = True) -> list[Watcher]:
+        """By priority, bigger first unless `reverse` is false."""
+        ordered = [_face(live) for live in self.supervisor.registry.in_order()]
+        return ordered if reverse else ordered[::-1]
 
-    # ---- watchers come and go ----------------------------------------------------------------------------------
+    def get_watcher(self, name: str) -> Watcher:
+        """By name, ignoring case, or res name. KeyError if unknown."""
+        return _face(self.supervisor.registry.get(name))
 
-    def admit(self, watcher: Watcher, announce: bool = False) -> None:
-        """Take in a watcher that was built elsewhere; it is not started."""
-        machine = self.machine.add(watcher.spec, announce)
-        watcher.machine = machine
-        watcher.initialize(None, self.sockets, self)
-        self._watchers[machine.key] = self._names[watcher.name.lower()] = watcher
-        if self.runtime is not None:
-            self.runtime.attach(watcher)
+    def find(self, name: str) -> Watcher:
+        """As `get_watcher`, with the MessageError of a command."""
+        return _face(self.supervisor.registry.find(name))
 
-    def forget(self, key: int) -> None:
-        """A watcher that was removed has come to its end."""
-        watcher = self._watchers.pop(key, None)
-        if watcher is not None and self._names.get(watcher.name.lower()) is watcher:
-            del self._names[watcher.name.lower()]
+    def match(self, pattern: str, method: str = "glob") -> list[Watcher]:
+        """Watchers whose name matches, by priority. MessageError if none does or the method is unknown."""
+        return [_face(live) for live in self.supervisor.registry.matching(pattern, method)]
 
     def add_watcher(self, name: str, cmd: str, **options: Any) -> Watcher:
         """A new watcher, not started. AlreadyExist if there is one of that name, ignoring case."""
         if not name:
             raise ValueError("a watcher needs a name")
         watcher = Watcher(name, cmd, **options)
-        self.within(lambda: self._add(watcher))
+        watcher.initialize(None, self.sockets, self)
+        self.supervisor.within(lambda: self.operations.admit(watcher.live))
         return watcher
 
-    def _add(self, watcher: Watcher) -> None:
-        if watcher.name.lower() in self._watchers_names:
-            raise AlreadyExist(f"{watcher.name!r} already exist")
-        self.admit(watcher, announce=True)
+    def _build(self, spec: WatcherSpec) -> LiveWatcher:
+        watcher = Watcher.from_spec(spec)
+        watcher.initialize(None, self.sockets, self)
+        return watcher.live
+
+    def rm_watcher(self, name: str, nostop: bool = False) -> Future[Any]:
+        key = self.find(name).key
+        return self.supervisor.request(lambda operations: operations.remove(key, nostop=nostop), "rm", [key])
+
+    def forget(self, key: int) -> None:
+        """A watcher that was removed has come to its end."""
+        self.supervisor.registry.forget(key)
+
+    def start_watcher(self, watcher: Watcher) -> Future[Any]:
+        return watcher._request(lambda operations, keys: operations.start(keys, single=True), "start")
+
+    def start_watchers(self, watcher_iter_func: ChooseWatchers | None = None) -> Future[Any]:
+        keys = _chosen(watcher_iter_func)
+        return self.supervisor.request(lambda operations: operations.start(keys), "start", keys)
+
+    def stop_watchers(self, watcher_iter_func: ChooseWatchers | None = None) -> Future[Any]:
+        keys = _chosen(watcher_iter_func)
+        return self.supervisor.request(lambda operations: operations.stop(keys), "stop", keys)
+
+    def reap_processes(self) -> None:
+        """Kept for programs that call it; dead processes are reaped the moment they die."""
+
+    def manage_watchers(self) -> Future[None]:
+        """Kept for programs that call it; watchers are managed the moment something happens."""
+        return finished(None)
+
+    # ---- questions ---------------------------------------------------------------------------------------------
+
+    def statuses(self) -> dict[str, str]:
+        return {live.name: live.status for live in self.supervisor.registry.all()}
+
+    def reasons(self) -> dict[str, str]:
+        """Watchers in trouble, and what it is."""
+        return self.supervisor.reasons(time.monotonic())
+
+    def numprocesses(self) -> int:
+        return sum(len(live.live()) for live in self.supervisor.registry.all())
+
+    def numwatchers(self) -> int:
+        return len(self.supervisor.registry.all())
+
+    def sockets_info(self) -> list[dict[str, Any]]:
+        return []
+
+    def get_socket(self, name: str) -> Any:
+        return self.sockets[name]
+
+    def dstats(self) -> Future[dict[str, Any]]:
+        """Figures of this process."""
+        return self.supervisor.dstats()
+
+    def event_counts(self) -> dict[str, int]:
+        """Events published, and how many of them subscribers missed because they were slow."""
+        return self.supervisor.event_counts()
+
+    def stats(self, names: Sequence[str] | None, pid: int | None, extended: bool) -> Future[Any]:
+        """{watcher: {pid: figures}}."""
+        registry = self.supervisor.registry
+        watchers = registry.all() if names is None else [registry.find(name) for name in names]
+        return self.supervisor.stats(watchers, pid, extended)
 
 
-def __getattr__(name: str) -> Any:
-    """`ThreadedArbiter` lives in `circus.library`, which imports this module."""
-    if name == "ThreadedArbiter":
-        from circus.library import ThreadedArbiter
+class ThreadedArbiter(Arbiter):
+    """An arbiter in a thread of its own, which leaves the program's children, signals and limits alone.
 
-        return ThreadedArbiter
-    raise AttributeError(f"module 'circus.arbiter' has no attribute {name!r}")
+    `start` returns when requests are answered, `stop` when all is down. What the program forgets to stop is stopped
+    when it ends.
+    """
+
+    _thread: threading.Thread | None = None
+
+    def start(self, cb: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
+        """Future of the watchers being up. What keeps the arbiter from starting is raised here."""
+        if self.is_alive():
+            raise RuntimeError("this arbiter runs already")
+        opened: Future[Future[Any]] = Future()
+        self._thread = threading.Thread(target=self._work, args=(cb, opened), name="circus arbiter", daemon=True)
+        self._thread.start()
+        return opened.result()
+
+    def _work(self, cb: Callable[[Future[Any]], object] | None, opened: Future[Future[Any]]) -> None:
+        supervisor = self.supervisor
+        supervisor.owns_loop = True  # also one that the caller gave: it is run here
+        try:
+            up = supervisor.open(cb)
+        except Exception as exc:  # raised in the thread that called `start`
+            opened.set_exception(exc)
+            return
+        atexit.register(self._at_exit)
+        try:
+            # From within the loop, so that a call that comes at once is handed over to it and not done beside it.
+            supervisor.ensure_loop().post(lambda: opened.set_result(up))
+            supervisor.run()
+        finally:
+            atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        if os.getpid() == self.pid:  # a fork of the program has no such thread, and no such children
+            self.stop()
+
+    def stop(self) -> Future[Any]:
+        """Stop everything and wait for that, except where the end itself would have to wait: in the loop, in a hook."""
+        future = super().stop()
+        if hooks.current()[1] is None:
+            self.join()
+        return future
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end; at once in the arbiter's own thread."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
 
-def _build(spec: Any) -> Watcher | None:
-    try:
-        return Watcher.from_spec(spec)
-    except Exception as exc:  # whatever a hook module or stream class raises: the other watchers must run
-        logger.error("Failed to create watcher %s: %s", spec.name, exc)
-        return None
+def _is_setting(name: str) -> bool:
+    return isinstance(getattr(CircusSpec, name, None), Option)
+
+
+def _from_spec(spec: WatcherSpec) -> Watcher:
+    """Also if it cannot be built yet, which is logged: the other watchers must run."""
+    watcher = Watcher.from_spec(spec, build=False)
+    watcher.live.try_to_build()
+    if watcher.live.obstacle:
+        logger.error("watcher %s cannot be started: %s", spec.name, watcher.live.obstacle)
+    return watcher
+
+
+def _face(live: LiveWatcher) -> Watcher:
+    face = live.face
+    assert isinstance(face, Watcher)
+    return face
+
+
+def _chosen(watcher_iter_func: ChooseWatchers | None) -> list[int] | None:
+    return None if watcher_iter_func is None else [watcher.key for watcher in watcher_iter_func(reverse=True)]
 
 
 def _list(value: Any) -> Any:
@@ -362,6 +476,6 @@ def _refuse_what_is_missing(sockets: Any, httpd: Any) -> None:
 def _with_defaults(watchers: Iterable[Watcher], defaults: Mapping[str, Any]) -> list[Watcher]:
     """The same watchers, with these values where they say nothing themselves."""
     found = list(watchers)
-    for watcher in found if defaults else ():
-        watcher.take_spec(watcher.spec.replace(**{**defaults, **watcher.spec.values}))
+    for live in [watcher.live for watcher in found] if defaults else ():
+        live.take(live.prepare(live.spec.replace(**{**defaults, **live.spec.values})))
     return found

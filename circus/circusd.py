@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from circus import __version__, config
-from circus.common import names
 from circus.posix import logs
 from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
@@ -23,7 +22,6 @@ from circus.posix.daemon import open_standard
 from circus.posix.pidfile import Pidfile
 
 if TYPE_CHECKING:
-    from circus.arbiter import Arbiter
     from circus.config import Problem
     from circus.options.table import CircusSpec, ConfigSpec
 
@@ -198,27 +196,17 @@ def _configure_logging(options: CircusSpec) -> None:
 def _run(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> None:
     """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    doors = None
+    from circus.arbiter import Arbiter  # when it is to run: --check needs neither zmq nor threads
+
+    listeners = None
     while True:
-        arbiter = _arbiter_class(spec.circus).from_spec(spec, config_file=path)
-        arbiter.doors = doors
+        arbiter = Arbiter.from_spec(spec, config_file=path)
         for name, value in chosen.items():
             setattr(arbiter, name, value)
-        if not arbiter.run():
+        restart, listeners = arbiter.run(listeners)
+        if not restart:
             return
-        doors = arbiter.doors
         spec = _read_again(spec, path, chosen)
-
-
-def _arbiter_class(options: CircusSpec) -> type[Arbiter]:
-    """Loaded when it is to run: --check needs neither zmq nor threads."""
-    if options.stream_backend == names.GEVENT:
-        from circus.green.arbiter import PumpingArbiter
-
-        return PumpingArbiter
-    from circus.arbiter import Arbiter
-
-    return Arbiter
 
 
 def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSpec:

@@ -14,71 +14,16 @@ left alone.
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from circus.arbiter import Arbiter
+from circus.arbiter import Arbiter, ThreadedArbiter
 from circus.common import names
-from circus.common.future import Future
 from circus.loop import Loop
-from circus.runtime import hooks
+from circus.runtime.backend import backend
 from circus.watcher import Watcher
 
-
-class ThreadedArbiter(Arbiter):
-    """An arbiter in a thread of its own, which leaves the program's children, signals and limits alone.
-
-    `start` returns when requests are answered, `stop` when all is down. What the program forgets to stop is stopped
-    when it ends.
-    """
-
-    _thread: threading.Thread | None = None
-
-    def start(self, cb: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
-        """Future of the watchers being up. What keeps the arbiter from starting is raised here."""
-        if self.is_alive():
-            raise RuntimeError("this arbiter runs already")
-        opened: Future[Future[Any]] = Future()
-        self._thread = threading.Thread(target=self._work, args=(cb, opened), name="circus arbiter", daemon=True)
-        self._thread.start()
-        return opened.result()
-
-    def _work(self, cb: Callable[[Future[Any]], object] | None, opened: Future[Future[Any]]) -> None:
-        self._own_loop = True  # also one that the caller gave: it is run here
-        try:
-            up = self._open(cb)
-        except Exception as exc:  # raised in the thread that called `start`
-            opened.set_exception(exc)
-            return
-        atexit.register(self._at_exit)
-        try:
-            # From within the loop, so that a call that comes at once is handed over to it and not done beside it.
-            self.loop.post(lambda: opened.set_result(up))
-            self._run()
-        finally:
-            atexit.unregister(self._at_exit)
-
-    def _at_exit(self) -> None:
-        if os.getpid() == self.pid:  # a fork of the program has no such thread, and no such children
-            self.stop()
-
-    def stop(self) -> Future[Any]:
-        """Stop everything and wait for that, except where the end itself would have to wait: in the loop, in a hook."""
-        future = super().stop()
-        if hooks.current()[1] is None:
-            self.join()
-        return future
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for the end; at once in the arbiter's own thread."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
-
-    def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+NO_GREEN_THREADS = "there is no background arbiter under gevent: start it in a greenlet of its own"
 
 
 class ArbiterHandler:
@@ -121,11 +66,9 @@ class ArbiterHandler:
         if not isinstance(controller, str):
             controller = names.DEFAULT_ENDPOINT_DEALER
         make = self._get_arbiter_klass(background)
-        if stream_backend == names.GEVENT:
-            from circus.green.arbiter import with_greenlets
-
-            make = with_greenlets(make)
-        return make(
+        if stream_backend == names.GEVENT and issubclass(make, ThreadedArbiter):
+            raise NotImplementedError(NO_GREEN_THREADS)
+        arbiter = make(
             [Watcher.load_from_config(watcher) for watcher in watchers],
             controller,
             pubsub_endpoint or names.DEFAULT_ENDPOINT_SUB,
@@ -142,6 +85,9 @@ class ArbiterHandler:
             check_delay=check_delay,
             **options,
         )
+        if stream_backend == names.GEVENT:
+            arbiter.supervisor.backend = backend(stream_backend)
+        return arbiter
 
 
 get_arbiter = ArbiterHandler()

@@ -14,31 +14,25 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 from circus.common.names import NO_SUCH_PROCESS
+from circus.control.sampling import Asked, worker_figures
+from circus.machine.process import Process as Decided
 from circus.options import settings
 from circus.options.option import Option
 from circus.options.table import WatcherSpec
 from circus.posix import tree
 from circus.posix.processes import ProcessEntry, look
 from circus.runtime.launching import command_line, launch, variables_of
-from circus.runtime.offspring import Remembered, Worker
-
-if TYPE_CHECKING:
-    from circus.watcher import Watcher
+from circus.runtime.live_watcher import LiveWatcher
+from circus.runtime.own_process import POLL_DELAY, OwnProcess
 
 RUNNING = 0
 DEAD_OR_ZOMBIE = 1
 UNEXISTING = 2
 OTHER = 3
-
-# How often a process of its own is asked whether it has ended, while somebody waits, in seconds.
-POLL_DELAY = 0.01
-
-# SIGKILL ends everything but a process that hangs in the kernel, which is not waited for, in seconds.
-KILL_PATIENCE = 5.0
 
 
 class Process:
@@ -61,7 +55,7 @@ class Process:
         rlimits: Mapping[str, int | None] | None = None,
         executable: str | None = None,
         use_fds: bool = False,
-        watcher: Watcher | None = None,
+        watcher: Any = None,
         spawn: bool = True,
         pipe_stdout: bool = True,
         pipe_stderr: bool = True,
@@ -84,17 +78,19 @@ class Process:
             self.spawn()
 
     @classmethod
-    def of_watcher(cls, watcher: Watcher, pid: int, wid: int, started: float) -> Process:
-        """The face of a worker that the arbiter has spawned and will reap."""
-        process = cls.__new__(cls)
-        process.spec = watcher.spec
-        process.has_stdout, process.has_stderr = watcher.has_stdout, watcher.has_stderr
-        process.env = watcher.env
-        process._start_with(watcher.name, wid, watcher)
-        process._pid, process.started, process._managed = pid, started, True
-        return process
+    def of_worker(
+        cls, watcher: object, live: LiveWatcher, process: Decided, send: Callable[[int], object]
+    ) -> Process:
+        """The face of a worker that the arbiter has spawned and will reap; `send` signals it."""
+        face = cls.__new__(cls)
+        face.spec = live.spec
+        face.has_stdout, face.has_stderr = live.has_stdout, live.has_stderr
+        face.env = live.env
+        face._start_with(live.name, process.wid, watcher)
+        face._pid, face.started, face._send = process.pid, process.started, send
+        return face
 
-    def _start_with(self, name: str, wid: int, watcher: Watcher | None) -> None:
+    def _start_with(self, name: str, wid: int, watcher: object) -> None:
         self.name = name
         self.wid = wid
         self.watcher = watcher
@@ -104,7 +100,8 @@ class Process:
         self.stdout: BinaryIO | None = None
         self.stderr: BinaryIO | None = None
         self._pid = 0
-        self._managed = False  # by an arbiter
+        self._own: OwnProcess | None = None  # started by ourselves
+        self._send: Callable[[int], object] | None = None  # to a worker of an arbiter
         self._exit_code: int | None = None
         self._ended = False
 
@@ -115,13 +112,11 @@ class Process:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def spawn(self) -> None:
-        from circus.posix.spawn import spawn
-
         environment = dict(os.environ) if self.env is None else self.env
-        child = spawn(launch(self.spec, self.wid, environment, self, None, None))
-        self._pid, self.started = child.pid, time.time()
-        self.stdout = None if child.stdout is None else os.fdopen(child.stdout, "rb")
-        self.stderr = None if child.stderr is None else os.fdopen(child.stderr, "rb")
+        self._own = own = OwnProcess(launch(self.spec, self.wid, environment, self, None, None))
+        self._pid, self.started = own.pid, time.time()
+        self.stdout = None if own.child.stdout is None else os.fdopen(own.child.stdout, "rb")
+        self.stderr = None if own.child.stderr is None else os.fdopen(own.child.stderr, "rb")
 
     def format_args(self, sockets_fds: Mapping[str, int] | None = None) -> list[str]:
         """The argument vector, variables replaced."""
@@ -136,16 +131,9 @@ class Process:
 
     def poll(self) -> int | None:
         """Exit code (-N for signal N) if it has ended, else None."""
-        if self._managed or self._ended or not self._pid:
-            return self._exit_code
-        try:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-        except ChildProcessError:
-            self._ended = True  # somebody else has reaped it
-            return None
-        if pid:
-            self._ended = True
-            self._exit_code = os.waitstatus_to_exitcode(status)
+        if self._own is not None:
+            self._exit_code = self._own.poll()
+            self._ended = self._own.ended
         return self._exit_code
 
     def returncode(self) -> int | None:
@@ -167,33 +155,13 @@ class Process:
         """Terminate it if it is alive, with what it has started, and close its pipes."""
         try:
             if self.is_alive():
-                if self._managed:
-                    self.send_signal(signal.SIGTERM)
+                if self._own is not None:
+                    self._own.end(self.spec.graceful_timeout)
                 else:
-                    self._end()
+                    self.send_signal(signal.SIGTERM)
             self.poll()
         finally:
             self.close_output_channels()
-
-    def _end(self) -> None:
-        """SIGTERM; SIGKILL after the graceful timeout. The same for its descendants, of which it may be the shell."""
-        offspring, worker = Remembered(()), Worker(self._pid, 0, 0, None)
-        kill_at = time.monotonic() + self.spec.graceful_timeout
-        offspring.before_signal(worker)
-        self.send_signal(signal.SIGTERM)
-        try:
-            self.wait(self.spec.graceful_timeout)
-        except TimeoutError:
-            offspring.before_signal(worker)
-            self.send_signal(signal.SIGKILL)
-            self.wait()
-        left = offspring.left_by(worker, [])
-        tree.kill_tree(left, signal.SIGTERM)
-        while any(not entry.is_zombie for entry in left) and time.monotonic() < kill_at + KILL_PATIENCE:
-            if time.monotonic() >= kill_at:
-                tree.kill_tree(left, signal.SIGKILL)
-            time.sleep(POLL_DELAY)
-            left = offspring.left_by(worker, [])
 
     def close_output_channels(self) -> None:
         for pipe in (self.stdout, self.stderr):
@@ -222,11 +190,10 @@ class Process:
 
     def send_signal(self, sig: int) -> None:
         """Nothing happens if it has ended in the meantime, which is what a signal usually asks for."""
-        if self._managed:
-            assert self.watcher is not None and self.watcher.arbiter is not None
-            self.watcher.arbiter.signal_now(self, sig)
-        elif self.poll() is None and not self._ended and self._pid:
-            os.kill(self._pid, sig)  # not reaped yet, so the pid is still its own
+        if self._own is not None:
+            self._own.send_signal(sig)
+        elif self._send is not None:
+            self._send(sig)
 
     def send_signal_child(self, pid: int, sig: int) -> None:
         """Raises psutil.NoSuchProcess if `pid` is not a direct child."""
@@ -252,19 +219,15 @@ class Process:
             return []
         if recursive:
             return tree.descendants(self._pid)
-        return [entry for entry in map(look, tree.direct_children(self._pid)) if entry is not None]
+        return tree.children(self._pid)
 
     # ---- figures -----------------------------------------------------------------------------------------------
 
     def info(self) -> dict[str, Any] | str:
         """Figures, or the text `No such process (stopped?)`."""
-        from circus.control.sampling import process_figures
-
-        figures = process_figures(self._pid) if self._pid and not self._ended else None
-        if figures is None:
+        if self._ended or not self._pid:
             return NO_SUCH_PROCESS
-        figures.update(started=self.started, wid=self.wid, age=self.age())
-        return figures
+        return worker_figures(Asked(self._pid, self.wid, self.started))
 
     @property
     def username(self) -> str:

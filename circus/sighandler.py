@@ -1,17 +1,11 @@
-"""Signals to the daemon: INT, TERM and QUIT end it, HUP reloads everything, WINCH is ignored."""
+"""Signal handlers for an arbiter that somebody drives by hand; circusd's own are `circus.control.daemon_signals`."""
 
 from __future__ import annotations
 
-import logging
 import signal
-from typing import TYPE_CHECKING
+from typing import Any
 
-from circus.posix.signals import HANDLED, Signals
-
-if TYPE_CHECKING:
-    from circus.controller import Controller
-
-logger = logging.getLogger("circus")
+from circus.control.daemon_signals import DaemonSignals, Meanings
 
 
 class SysHandler:
@@ -22,55 +16,28 @@ class SysHandler:
 
     SIGNALS = (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM, signal.SIGWINCH)
 
-    def __init__(self, controller: Controller, children: bool = True) -> None:
+    def __init__(self, controller: Any, children: bool = True) -> None:
         self.controller = controller
-        self._quit_asked = False
-        assert controller.loop is not None
-        handled = [signum for signum in HANDLED if children or signum != signal.SIGCHLD]
-        self._signals = Signals(self.signal, controller.loop.add_reader, controller.loop.remove_reader, handled)
-        self._signals.install()
+        self._was_asked = False
+        self._signals = DaemonSignals(
+            controller.loop,
+            Meanings(
+                on_quit=lambda _: self.quit(),
+                on_reload=self.handle_hup,
+                on_reopen=controller.arbiter.supervisor.reopen_logs,
+                on_child=(self.handle_chld) if children else None,
+            ),
+        )
 
     def stop(self) -> None:
-        self._signals.close()
-
-    def flush(self) -> None:
-        """Hear what came in the last moment, before the loop is left."""
-        self._signals.deliver()
-
-    def pause(self) -> None:
-        """Keep the handlers, and what they note, for `resume`."""
-        self._signals.pause()
-
-    def resume(self, controller: Controller) -> None:
-        """Go on for another arbiter."""
-        assert controller.loop is not None
-        self.controller, self._quit_asked = controller, False
-        self._signals.resume(controller.loop.add_reader, controller.loop.remove_reader)
-
-    def signal(self, signum: int) -> None:
-        """Called in the loop, not in the handler: it may log and act."""
-        name = signal.Signals(signum).name
-        if signum == signal.SIGCHLD:
-            self.handle_chld()
-            return
-        logger.info("Got signal %s", name.replace("SIG", "SIG_"))
-        handler = getattr(self, f"handle_{name[3:].lower()}", None)
-        if handler is not None:
-            handler()
-
-    def handle_int(self) -> None:
-        self.quit()
-
-    def handle_term(self) -> None:
-        self.quit()
-
-    def handle_quit(self) -> None:
-        self.quit()
+        self._signals.stop()
 
     def quit(self) -> None:
         """Asked a second time, hurry; a third time, leave at once."""
-        self.controller.arbiter.ask("quit", hurry=self._quit_asked)
-        self._quit_asked = True
+        hurry, self._was_asked = self._was_asked, True
+        self.controller.arbiter.operations.quit(hurry=hurry)
+
+    handle_int = handle_term = handle_quit = quit
 
     def handle_hup(self) -> None:
         self.controller.arbiter.reload()
@@ -81,4 +48,4 @@ class SysHandler:
     def handle_chld(self) -> None:
         runtime = self.controller.arbiter.runtime
         if runtime is not None:
-            runtime.child_signalled()
+            runtime.workers.child_signalled()

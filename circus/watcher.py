@@ -6,32 +6,23 @@ that take time return a future. Any thread may call.
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from circus.common import names
 from circus.common.convert import expand_dollars
 from circus.common.future import Future, finished
+from circus.control.operations import Operations, Reply
+from circus.control.supervisor import Supervisor
 from circus.exc import MessageError
-from circus.machine.process import Process as MachineProcess
-from circus.machine.watcher import Watcher as Machine
+from circus.machine.process import Process as Decided
 from circus.options import settings
 from circus.options.option import Effect, Option
 from circus.options.table import WatcherSpec
 from circus.process import Process
-from circus.runtime.environment import python_paths, watcher_env
-from circus.runtime.hooks import Hook, resolve_hook
 from circus.runtime.launching import working_dir
-
-if TYPE_CHECKING:
-    from circus.arbiter import Arbiter
-    from circus.stream.pump import Pump
-
-logger = logging.getLogger("circus")
-
+from circus.runtime.live_watcher import LiveWatcher
 
 # The order in which existing programs may pass what follows name and cmd; all else about these is in the option
 # table. `prereload_fn` and `loop` are the two that are no options.
@@ -58,16 +49,19 @@ class Watcher:
             if key in options:
                 raise TypeError(f"Watcher got {key!r} twice, by position and by name")
             options[key] = value
-        self.prereload_fn: Callable[[Watcher], object] | None = options.pop("prereload_fn", None)
+        prereload_fn = options.pop("prereload_fn", None)
         for handed_over in ("loop", "sockets", "arbiter"):
             options.pop(handed_over, None)
-        self._set_up(settings.watcher_spec(name, cmd, **options))
+        self._set_up(settings.watcher_spec(name, cmd, **options), prereload_fn)
+        self.live.build()
 
     @classmethod
-    def from_spec(cls, spec: WatcherSpec) -> Watcher:
+    def from_spec(cls, spec: WatcherSpec, build: bool = True) -> Watcher:
+        """Without `build` its hooks and streams are not made yet, and nothing can go wrong."""
         watcher = cls.__new__(cls)
-        watcher.prereload_fn = None
-        watcher._set_up(spec)
+        watcher._set_up(spec, None)
+        if build:
+            watcher.live.build()
         return watcher
 
     @classmethod
@@ -85,70 +79,93 @@ class Watcher:
         name = options.pop("name", None) or os.path.basename(str(cmd).split()[0])
         return cls(name, cmd, **options)
 
-    def _set_up(self, spec: WatcherSpec) -> None:
-        self.spec = spec
-        self.arbiter: Arbiter | None = None
+    def _set_up(self, spec: WatcherSpec, prereload_fn: Callable[[Watcher], object] | None) -> None:
+        self.live = LiveWatcher(spec, self)
+        self.live.on_exit = self._process_ended
+        self.arbiter: Any = None
         self.sockets: Mapping[str, Any] = {}
         self.evpub_socket: Any = None
-        self.machine: Machine | None = None
-        self.env: dict[str, str] = watcher_env(spec, os.environ)
-        self._find_modules()
-        self.resolved_hooks = {key: resolve_hook(key, value) for key, value in spec.hooks.items()}
-        self.stdout_stream = _stream(spec.stdout_stream)
-        self.stderr_stream = _stream(spec.stderr_stream)
-        self.stream_redirector: Pump | None = None
-        self.pump_class: type[Pump] | None = None  # None: the one with a thread
+        self._supervisor: Supervisor | None = None
         self._faces: dict[int, Process] = {}
-
-    def _find_modules(self) -> None:
-        """Hooks and streams may stand where the programs of the watcher find their modules."""
-        if self.spec.hooks or self.spec.stdout_stream or self.spec.stderr_stream:
-            sys.path += [path for path in python_paths(self.env) if path not in sys.path]
+        self.prereload_fn = prereload_fn
 
     # ---- its place ---------------------------------------------------------------------------------------------
 
-    def initialize(self, evpub_socket: Any, sockets: Mapping[str, Any], arbiter: Arbiter) -> None:
+    def initialize(self, evpub_socket: Any, sockets: Mapping[str, Any], arbiter: Any) -> None:
+        """It belongs to this arbiter now."""
         self.evpub_socket, self.sockets, self.arbiter = evpub_socket, sockets, arbiter
+        self._supervisor = arbiter.supervisor
 
-    def _arbiter(self) -> Arbiter:
-        if self.arbiter is None:
+    def _owner(self) -> Supervisor:
+        if self._supervisor is None:
             raise RuntimeError(f"watcher {self.name!r} belongs to no arbiter yet: add it to one")
-        return self.arbiter
+        return self._supervisor
 
-    def _ask(self, verb: str, **arguments: Any) -> Future[Any]:
-        return self._arbiter().ask(verb, [self.name], **arguments)
+    def _request(
+        self, call: Callable[[Operations, Sequence[int]], Reply], verb: str, waits: bool = True
+    ) -> Future[Any]:
+        keys = [self.key]
+        return self._owner().request(lambda operations: call(operations, keys), verb, keys, waits)
+
+    @property
+    def key(self) -> int:
+        """What operations call it by."""
+        self._owner()
+        return self.live.key
+
+    @property
+    def machine(self) -> Any:
+        """The deciding half; None while it belongs to no arbiter."""
+        return self.live.decided if self.live.is_admitted else None
 
     # ---- options -----------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
         """Options by name; called only for what is no attribute."""
-        if name.startswith("__") or "spec" not in self.__dict__:
+        if name.startswith("__") or "live" not in self.__dict__:
             raise AttributeError(name)
-        option = getattr(WatcherSpec, name, None)
-        if isinstance(option, Option):
-            return getattr(self.spec, name)
+        if isinstance(getattr(WatcherSpec, name, None), Option):
+            return getattr(self.live.spec, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        own = ("env", "hooks", "stdout_stream", "stderr_stream")  # objects here, settings in the spec
-        if name not in own and isinstance(getattr(WatcherSpec, name, None), Option):
-            self._arbiter_or_spec(name, value)
-        else:
+        if name in _OBJECTS or not isinstance(getattr(WatcherSpec, name, None), Option):
             object.__setattr__(self, name, value)
-
-    def _arbiter_or_spec(self, name: str, value: Any) -> None:
-        if self.arbiter is not None:
-            self._ask("set", options={name: value})
+        elif self._supervisor is None:
+            self.live.spec = self.live.spec.replace(**{name: value})
         else:
-            self.spec = self.spec.replace(**{name: value})
+            change = {name: value}
+            self._request(lambda operations, keys: operations.set(keys[0], change), "set")
+
+    @property
+    def spec(self) -> WatcherSpec:
+        return self.live.spec
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What its next processes start with; may be changed in place."""
+        return self.live.env
+
+    @env.setter
+    def env(self, env: Mapping[str, str]) -> None:
+        self.live.env = dict(env)
+
+    @property
+    def prereload_fn(self) -> Callable[[Watcher], object] | None:
+        return self._prereload_fn
+
+    @prereload_fn.setter
+    def prereload_fn(self, function: Callable[[Watcher], object] | None) -> None:
+        self._prereload_fn = function
+        self.live.prereload = None if function is None else lambda: function(self)
 
     @property
     def name(self) -> str:
-        return self.spec.name
+        return self.live.name
 
     @property
     def res_name(self) -> str:
-        return names.res_name(self.spec.name)
+        return self.live.res_name
 
     @property
     def working_dir(self) -> str:
@@ -156,7 +173,7 @@ class Watcher:
 
     @property
     def loop(self) -> Any:
-        return self._arbiter().loop
+        return self._owner().ensure_loop()
 
     @property
     def _options(self) -> Mapping[str, Any]:
@@ -168,11 +185,32 @@ class Watcher:
 
     @property
     def hooks(self) -> dict[str, Callable[..., Any]]:
-        return {name: hook.function for name, hook in self.resolved_hooks.items()}
+        return {name: hook.function for name, hook in self.live.hooks.items()}
 
     @property
     def ignore_hook_failure(self) -> list[str]:
-        return [name for name, hook in self.resolved_hooks.items() if hook.ignore_failure]
+        return [name for name, hook in self.live.hooks.items() if hook.ignore_failure]
+
+    @property
+    def stdout_stream(self) -> Any:
+        return self.live.streams["stdout"]
+
+    @stdout_stream.setter
+    def stdout_stream(self, stream: Any) -> None:
+        self.live.streams["stdout"] = stream
+
+    @property
+    def stderr_stream(self) -> Any:
+        return self.live.streams["stderr"]
+
+    @stderr_stream.setter
+    def stderr_stream(self, stream: Any) -> None:
+        self.live.streams["stderr"] = stream
+
+    @property
+    def stream_redirector(self) -> Any:
+        """What carries its output; None while nothing does."""
+        return self.live.pump
 
     @property
     def stdout_stream_conf(self) -> dict[str, Any]:
@@ -191,7 +229,7 @@ class Watcher:
 
     def set_opt(self, key: str, value: Any) -> int:
         """Change an option without its consequences: 1 if processes must be replaced, 0 if recounted, -1 if neither."""
-        effects = self._arbiter().change_spec(self, {key: value})
+        effects = self._owner().within(lambda: self._owner().operations.set_quietly(self.key, {key: value}))
         if Effect.RELOAD in effects.values():
             return 1
         return 0 if Effect.MANAGE in effects.values() else -1
@@ -201,113 +239,57 @@ class Watcher:
             return self.reload()
         return finished(None)
 
-    # ---- what the arbiter needs --------------------------------------------------------------------------------
-
-    def take_spec(self, spec: WatcherSpec) -> None:
-        """Another spec for the same watcher; raises, and changes nothing, if hooks or streams cannot be made."""
-        hooks = self.resolved_hooks
-        if dict(spec.hooks) != dict(self.spec.hooks):
-            hooks = {key: self._hook(key, value) for key, value in spec.hooks.items()}
-        swaps = {
-            name: _stream(getattr(spec, f"{name}_stream"))
-            for name in ("stdout", "stderr")
-            if dict(getattr(spec, f"{name}_stream")) != dict(getattr(self.spec, f"{name}_stream"))
-        }
-        if spec.diff(self.spec) & {"env", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver"}:
-            self.env = watcher_env(spec, os.environ)
-        object.__setattr__(self, "spec", spec)
-        self.resolved_hooks = hooks
-        for name, stream in swaps.items():
-            object.__setattr__(self, f"{name}_stream", stream)
-            if self.stream_redirector is not None:
-                self.stream_redirector.swap(name, stream)
-
-    def _hook(self, key: str, value: Any) -> Hook:
-        if self.spec.hooks.get(key) == value:
-            return self.resolved_hooks[key]
-        return resolve_hook(key, value, reload=True)
-
-    @property
-    def has_stdout(self) -> bool:
-        return self.stdout_stream is not None
-
-    @property
-    def has_stderr(self) -> bool:
-        return self.stderr_stream is not None
-
-    def spawn_environment(self) -> dict[str, str]:
-        return dict(self.env)
-
-    def open_streams(self, post: Callable[[Callable[[], object]], None]) -> None:
-        if self.has_stdout or self.has_stderr:
-            self._pump(post)
-
-    def _pump(self, post: Callable[[Callable[[], object]], None]) -> Pump:
-        from circus.stream.pump import Pump
-
-        make = self.pump_class or Pump
-        pump = make(self.name, {"stdout": self.stdout_stream, "stderr": self.stderr_stream}, post)
-        pump.start()
-        self.stream_redirector = pump
-        return pump
-
-    def pump_output(self, pid: int, pipes: dict[str, int]) -> None:
-        if pipes:
-            pump = self.stream_redirector or self._pump(self._arbiter().loop.post)
-            pump.add(pid, pipes)
-
-    def process_ended(self, pid: int, exit_code: int | None) -> None:
-        face = self._faces.pop(pid, None)
-        if face is not None:
-            face.ended(exit_code)
-        if self.stream_redirector is not None:
-            self.stream_redirector.finish(pid)
-
-    def close_streams(self, done: Callable[[], object]) -> None:
-        pump, self.stream_redirector = self.stream_redirector, None
-        if pump is None:
-            done()
-        else:
-            pump.close(done)
-
-    # ---- requests ------------------------------------------------------------------------------------------------
+    # ---- requests ----------------------------------------------------------------------------------------------
 
     def start(self) -> Future[dict[str, Any]]:
         """Future of {"started": [pid], "kept": [pid]}."""
-        return self._ask("start", single=True).then(lambda reply: reply["info"])
+        return self._info(lambda operations, keys: operations.start(keys, single=True), "start")
 
     def stop(self) -> Future[None]:
-        return self._ask("stop", single=True).then(lambda reply: None)
+        future = self._request(lambda operations, keys: operations.stop(keys, single=True), "stop")
+        return future.then(lambda reply: None)
 
     def restart(self) -> Future[dict[str, Any]]:
-        return self._ask("restart", single=True).then(lambda reply: reply["info"])
+        return self._info(lambda operations, keys: operations.restart(keys, single=True), "restart")
 
     def reload(self, graceful: bool = True, sequential: bool = False) -> Future[dict[str, Any]]:
-        future = self._ask("reload", graceful=graceful, sequential=sequential, single=True)
-        return future.then(lambda reply: reply["info"])
+        return self._info(
+            lambda operations, keys: operations.reload(keys, graceful=graceful, sequential=sequential, single=True),
+            "reload",
+        )
+
+    def _info(self, call: Callable[[Operations, Sequence[int]], Reply], verb: str) -> Future[dict[str, Any]]:
+        return self._request(call, verb).then(lambda reply: reply["info"])
 
     def incr(self, nb: int = 1) -> Future[int]:
-        return self._ask("incr", nb=nb).then(lambda reply: reply["numprocesses"])
+        future = self._request(lambda operations, keys: operations.incr(keys[0], nb), "incr")
+        return future.then(lambda reply: reply["numprocesses"])
 
     def decr(self, nb: int = 1) -> Future[int]:
-        return self._ask("decr", nb=nb).then(lambda reply: reply["numprocesses"])
+        return self.incr(-nb)
 
     def set_numprocesses(self, numprocesses: int) -> Future[int]:
-        return self._ask("set", options={"numprocesses": numprocesses}).then(lambda _: self.spec.numprocesses)
+        change = {"numprocesses": numprocesses}
+        future = self._request(lambda operations, keys: operations.set(keys[0], change), "set")
+        return future.then(lambda _: self.live.spec.numprocesses)
 
     def kill_process(
         self, process: Process, stop_signal: int | None = None, graceful_timeout: float | None = None
     ) -> Future[bool]:
         """Future of True, or False if it is dead or already being ended."""
-        found = self._find(process.pid)
+        found = self.live.find(process.pid)
         if found is None or found.end_requested:
             return finished(False)
-        future = self._ask("kill", pid=process.pid, signum=stop_signal, graceful_timeout=graceful_timeout)
-        return future.then(lambda _: True)
+        return self._kill(process.pid, stop_signal, graceful_timeout).then(lambda _: True)
 
     def kill_processes(self, stop_signal: int | None = None, graceful_timeout: float | None = None) -> Future[None]:
-        future = self._ask("kill", pid=None, signum=stop_signal, graceful_timeout=graceful_timeout)
-        return future.then(lambda _: None)
+        return self._kill(None, stop_signal, graceful_timeout).then(lambda _: None)
+
+    def _kill(self, pid: int | None, signum: int | None, graceful_timeout: float | None) -> Future[Any]:
+        # A hook may wait for it: what it ends need not be complete first.
+        return self._request(
+            lambda operations, keys: operations.kill(keys[0], pid, signum, graceful_timeout), "kill", waits=False
+        )
 
     def manage_processes(self) -> Future[None]:
         """Kept for programs that call it; processes are managed the moment something happens."""
@@ -316,7 +298,7 @@ class Watcher:
     spawn_processes = reap_and_manage_processes = manage_processes
 
     def spawn_process(self) -> bool:
-        self._ask("start", single=True)
+        self.start()
         return True
 
     def reap_process(self, pid: int, status: int | None = None) -> None:
@@ -328,25 +310,25 @@ class Watcher:
     # ---- signals -----------------------------------------------------------------------------------------------
 
     def send_signal(self, pid: int, signum: int) -> None:
-        self._arbiter().send_signal(self, signum, pid=pid)
+        self._signal(signum, pid)
 
     def send_signal_process(self, process: Process, signum: int, recursive: bool = False) -> None:
-        self._arbiter().send_signal(self, signum, pid=process.pid, recursive=recursive)
+        self._signal(signum, process.pid, recursive=recursive)
 
     def send_signal_child(self, pid: int, child: int, signum: int) -> None:
-        self._arbiter().send_signal(self, signum, pid=pid, childpid=child)
+        self._signal(signum, pid, childpid=child)
 
     def send_signal_children(self, pid: int, signum: int, recursive: bool = False) -> None:
-        self._arbiter().send_signal(self, signum, pid=pid, children=True, recursive=recursive)
+        self._signal(signum, pid, children=True, recursive=recursive)
 
-    def send_signal_to(self, pid: int | None, signum: int, **whom: Any) -> None:
+    def _signal(self, signum: int, pid: int | None, **which: Any) -> None:
         """As the `signal` command: all live processes if `pid` is None."""
-        self._arbiter().send_signal(self, signum, pid=pid, **whom)
+        self._owner().within(lambda: self._owner().operations.signal(self.key, signum, pid, **which))
 
-    # ---- what it looks like ------------------------------------------------------------------------------------
+    # ---- questions ---------------------------------------------------------------------------------------------
 
     def status(self) -> str:
-        return self.machine.status if self.machine is not None else names.STOPPED
+        return self.live.status
 
     def is_active(self) -> bool:
         return self.status() == names.ACTIVE
@@ -361,42 +343,42 @@ class Watcher:
     def _status(self) -> str:
         return self.status()
 
-    def live(self) -> list[MachineProcess]:
-        """Oldest first; those that are ending included."""
-        # Over a copy: the loop may be changing the table while another thread looks.
-        return [process for process in self.machine.table if process.is_live] if self.machine is not None else []
-
-    def _find(self, pid: int) -> MachineProcess | None:
-        return next((process for process in self.live() if process.pid == pid), None)
-
     @property
     def processes(self) -> dict[int, Process]:
-        return {process.pid: self._face(process) for process in self.live()}
+        return {process.pid: self._face(process) for process in self.live.live()}
 
-    def _face(self, process: MachineProcess) -> Process:
+    def _face(self, process: Decided) -> Process:
         face = self._faces.get(process.pid)
         if face is None:
-            face = Process.of_watcher(self, process.pid, process.wid, process.started)
+            serial = process.serial
+            face = Process.of_worker(
+                self, self.live, process, lambda signum: self._owner().signal_worker(self.live, serial, signum)
+            )
             self._faces[process.pid] = face
         face.stopping = process.end_requested
         return face
+
+    def _process_ended(self, pid: int, exit_code: int | None) -> None:
+        face = self._faces.pop(pid, None)
+        if face is not None:
+            face.ended(exit_code)
 
     def get_active_processes(self) -> list[Process]:
         return list(self.processes.values())
 
     def get_active_pids(self) -> list[int]:
-        return [process.pid for process in self.live()]
+        return [process.pid for process in self.live.live()]
 
     pids = property(get_active_pids)
 
     def __len__(self) -> int:
-        return len(self.live())
+        return len(self.live.live())
 
     def __bool__(self) -> bool:
         return True
 
     def __repr__(self) -> str:
-        return f"<circus.Watcher name={self.name} numprocesses={self.spec.numprocesses}>"
+        return f"<circus.Watcher name={self.name} numprocesses={self.live.spec.numprocesses}>"
 
     def info(self, extended: bool = False) -> dict[int, Any]:
         """Figures of every live process by pid; asks the system, so not for the main loop."""
@@ -407,33 +389,28 @@ class Watcher:
         if process is None:
             raise MessageError(f"process {pid!r} not found in '{self.name}'")
         result = process.info()
-        hook = self.resolved_hooks.get(names.EXTENDED_STATS) if extended else None
+        hook = self.live.hooks.get(names.EXTENDED_STATS) if extended else None
         if hook is not None and isinstance(result, dict):
             hook.function(self, self.arbiter, names.EXTENDED_STATS, pid=pid, stats=result)
         return result
 
     def call_hook(self, hook_name: str, **kwargs: Any) -> bool:
         """Call a hook here and now and publish what came of it; True if there is none."""
-        hook = self.resolved_hooks.get(hook_name)
+        hook = self.live.hooks.get(hook_name)
         if hook is None:
             return True
         outcome = hook.call(watcher=self, arbiter=self.arbiter, hook_name=hook_name, **kwargs)
-        event = names.HOOK_FAILURE if outcome.error else names.HOOK_SUCCESS
-        self.notify_event(event, {"name": hook_name, **({"error": outcome.error} if outcome.error else {})})
+        self.notify_event(*outcome.event(hook_name))
         return outcome.result
 
     def notify_event(self, event: str, payload: Mapping[str, Any]) -> None:
-        self._arbiter().publish(self, event, payload)
+        self._owner().publish(self.live, event, payload)
 
     send_msg = notify_event
 
 
-def _stream(conf: Mapping[str, Any]) -> Any:
-    if not conf:
-        return None
-    from circus.stream import get_stream
-
-    return get_stream(dict(conf))
+# Objects here, settings in the spec.
+_OBJECTS = ("env", "hooks", "stdout_stream", "stderr_stream")
 
 
 def _expanded(value: Any) -> Any:

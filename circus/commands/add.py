@@ -55,11 +55,12 @@ class Add(Command):
         check_options(props.setdefault("options", {}))
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
-        return arbiter.ask(
-            "add",
-            [props["name"]],
-            cmd=props["cmd"],
-            args=props.get("args"),
-            options=props["options"],
-            start=props.get("start", False),
-        )
+        from circus.options.settings import watcher_spec
+
+        options = dict(props["options"])
+        if arbiter.endpoint_owner is not None and str(options.get("uid")) != str(arbiter.endpoint_owner):
+            raise MessageError("uid does not match endpoint_owner")
+        if props.get("args") is not None:
+            options["args"] = props["args"]
+        spec = watcher_spec(props["name"], props["cmd"], **options)
+        return arbiter.operations.add(spec, start=props.get("start", False))

@@ -27,7 +27,7 @@ class Counting(Command):
         if watcher.singleton:
             return {"numprocesses": watcher.numprocesses, "singleton": True}
         target = max(0, watcher.numprocesses + self.sign * props["nb"])
-        return Pending({"numprocesses": target}, arbiter.ask(self.name, [watcher.name], nb=props["nb"]))
+        return Pending({"numprocesses": target}, arbiter.operations.incr(watcher.key, self.sign * props["nb"]))
 
     def render(self, reply: Reply) -> str:
         if reply.get("singleton"):

@@ -38,8 +38,6 @@ class Kill(Command):
         return props
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
-        name = arbiter.find(props["name"]).name
+        key = arbiter.find(props["name"]).key
         signum = props.get("signum", props.get("signal"))
-        return arbiter.ask(
-            "kill", [name], pid=props.get("pid"), signum=signum, graceful_timeout=props.get("graceful_timeout")
-        )
+        return arbiter.operations.kill(key, props.get("pid"), signum, props.get("graceful_timeout"))

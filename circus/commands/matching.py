@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import WAITING, Command, Property
@@ -9,7 +10,7 @@ from circus.commands.properties import MATCH, WATCHER
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
-    from circus.commands.protocols import Arbiter
+    from circus.commands.protocols import Arbiter, Operations
 
 METHODS = ("simple", "glob", "regex")
 
@@ -18,7 +19,7 @@ _METHOD = Property("match", MATCH, "how the pattern is read: simple, glob or reg
 
 
 class Matching(Command):
-    """The verb is the command's name."""
+    """`ask` is the operation on those that match."""
 
     takes: tuple[Property, ...] = (_PATTERN, _METHOD, WAITING)
 
@@ -27,6 +28,12 @@ class Matching(Command):
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
         if "name" not in props:
-            return arbiter.ask(self.name, None)
+            return self.ask_all(arbiter.operations)
         watchers = arbiter.match(props["name"], props["match"])
-        return arbiter.ask(self.name, [w.name for w in watchers], single=len(watchers) == 1)
+        return self.ask(arbiter.operations, [watcher.key for watcher in watchers], len(watchers) == 1)
+
+    def ask(self, operations: Operations, keys: Sequence[int] | None, single: bool) -> Result:
+        raise NotImplementedError
+
+    def ask_all(self, operations: Operations) -> Result:
+        return self.ask(operations, None, False)

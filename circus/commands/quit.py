@@ -22,4 +22,4 @@ class Quit(Command):
     takes = (WAITING,)
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
-        return arbiter.ask("quit", None)
+        return arbiter.operations.quit()

@@ -40,5 +40,7 @@ class Reload(Command):
         return {**graceful, **super().from_flags(**opts)}
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
-        names = [arbiter.find(props["name"]).name] if "name" in props else None
-        return arbiter.ask("reload", names, graceful=props["graceful"], sequential=props.get("sequential", False))
+        keys = [arbiter.find(props["name"]).key] if "name" in props else None
+        return arbiter.operations.reload(
+            keys, graceful=props["graceful"], sequential=props.get("sequential", False), single=keys is not None
+        )

@@ -23,4 +23,4 @@ class ReloadConfig(Command):
     takes = (WAITING,)
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
-        return arbiter.ask("reloadconfig", None)
+        return arbiter.reload_from_config()

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from circus.commands.base import Property
 from circus.commands.matching import Matching
 from circus.commands.properties import BOOLEAN
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.protocols import Operations
 
 
 class Restart(Matching):
@@ -19,3 +26,9 @@ class Restart(Matching):
     name = "restart"
     takes = (*Matching.takes, Property("terminate", BOOLEAN, "accepted for old scripts, has no effect", flag=True))
     replies = (("info", "waiting and one watcher: `stopped`, `started` and `kept`, lists of process ids"),)
+
+    def ask(self, operations: Operations, keys: Sequence[int] | None, single: bool) -> Result:
+        return operations.restart(keys, single=single)
+
+    def ask_all(self, operations: Operations) -> Result:
+        return operations.restart_daemon()

@@ -24,4 +24,4 @@ class Rm(Command):
     takes = (NAME, Property("nostop", BOOLEAN, "let the processes live on", flag=True), WAITING)
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
-        return arbiter.ask("rm", [arbiter.find(props["name"]).name], nostop=props.get("nostop", False))
+        return arbiter.operations.remove(arbiter.find(props["name"]).key, nostop=props.get("nostop", False))

@@ -56,4 +56,4 @@ class Set(Command):
         check_options(props["options"])
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
-        return arbiter.ask("set", [arbiter.find(props["name"]).name], options=props["options"])
+        return arbiter.operations.set(arbiter.find(props["name"]).key, props["options"])

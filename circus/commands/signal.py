@@ -63,12 +63,13 @@ class Signal(Command):
         process = props.get("process")
         if process is not None:
             pid, wid = (process, None) if process in watcher.get_active_pids() else (None, process)
-        watcher.send_signal_to(
-            pid,
+        arbiter.operations.signal(
+            watcher.key,
             props["signum"],
+            pid,
+            wid=wid,
             childpid=props.get("childpid"),
             children=props.get("children", False),
             recursive=props.get("recursive", False),
-            wid=wid,
         )
         return {}

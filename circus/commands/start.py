@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from circus.commands.matching import Matching
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.protocols import Operations
 
 
 class Start(Matching):
@@ -18,3 +25,6 @@ class Start(Matching):
 
     name = "start"
     replies = (("info", "waiting and one watcher: `started` and `kept`, lists of process ids"),)
+
+    def ask(self, operations: Operations, keys: Sequence[int] | None, single: bool) -> Result:
+        return operations.start(keys, single=single)

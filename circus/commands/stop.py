@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from circus.commands.matching import Matching
+
+if TYPE_CHECKING:
+    from circus.commands.base import Result
+    from circus.commands.protocols import Operations
 
 
 class Stop(Matching):
@@ -15,3 +22,6 @@ class Stop(Matching):
 
     name = "stop"
     replies = (("info", "waiting and one watcher: null"),)
+
+    def ask(self, operations: Operations, keys: Sequence[int] | None, single: bool) -> Result:
+        return operations.stop(keys, single=single)

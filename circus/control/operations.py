@@ -1,204 +1,234 @@
-"""What can be asked, verb by verb: resolved against the watchers, handed to the machine, answered by a future.
+"""What can be asked: one typed method for each request, over keys of watchers.
 
-Runs in the loop's thread only. A future resolves to the keys of a waiting reply.
+Called in the loop's thread only. Each hands the request to the machine and returns a future of the keys of a waiting
+reply.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from circus.common.future import Future, finished
-from circus.control.reconfigure import reload_config
-from circus.exc import MessageError
-from circus.machine.arbiter import Arbiter as Machine
+from circus.control.registry import Registry
+from circus.exc import AlreadyExist, MessageError
+from circus.machine.arbiter import Arbiter as Decided
 from circus.options import settings
 from circus.options.option import Effect
-from circus.watcher import Watcher
-
-if TYPE_CHECKING:
-    from circus.arbiter import Arbiter
+from circus.options.table import WatcherSpec
+from circus.runtime import signalling
+from circus.runtime.live_watcher import LiveWatcher, Prepared
+from circus.runtime.runtime import Runtime
 
 logger = logging.getLogger("circus")
 
+Reply = Future[Mapping[str, Any]]
 
-class Requests:
-    """One method per verb of `Arbiter.ask`. `names` are of watchers; None means all, or circusd itself."""
+Keys = Sequence[int]
 
-    def __init__(self, arbiter: Arbiter, machine: Machine) -> None:
-        self._arbiter = arbiter
-        self._machine = machine
+
+class Operations:
+    """`keys` of None means all watchers. `single`: the reply tells of one watcher's processes.
+
+    - `runtime`: what performs, None while nothing runs.
+    - `build`: a watcher with its public face. Raises what is wrong with its hooks or streams.
+    - `prereload`: called before a graceful reload of all.
+    - `wake`: have the loop come around, because something is wanted now that was not before.
+    """
+
+    def __init__(
+        self,
+        decided: Decided,
+        registry: Registry,
+        runtime: Callable[[], Runtime | None],
+        build: Callable[[WatcherSpec], LiveWatcher],
+        prereload: Callable[[], object],
+        wake: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._decided = decided
+        self._registry = registry
+        self._runtime = runtime
+        self._build = build
+        self._prereload = prereload
+        self._wake = wake
+        self._clock = clock
         self._hurries = 0
 
-    def carry_out(self, verb: str, names: Sequence[str] | None, arguments: Mapping[str, Any]) -> Future[Any]:
-        """Raises MessageError for a verb or a watcher that is not there."""
-        method = getattr(self, verb, None)
-        if method is None or verb.startswith("_"):
-            raise MessageError(f"unknown request {verb!r}")
-        future: Future[Any] = method(names, **arguments)
-        self._arbiter.settle_soon()
+    def _request(self, hand_over: Callable[[float, int], object]) -> Reply:
+        """`hand_over` is called with the time and the ticket under which the reply will appear."""
+        runtime = self._runtime()
+        if runtime is None:  # before the start nothing answers, and nothing has to be waited for
+            nothing: Mapping[str, Any] = {"info": {"started": [], "kept": [], "stopped": []}}
+            ticket, future = 0, finished(nothing)
+        else:
+            ticket, future = runtime.ticket()
+        hand_over(self._clock(), ticket)
+        self._wake()
         return future
 
-    def _ticket(self) -> tuple[int, Future[Any]]:
-        if self._arbiter.runtime is None:  # before the start nothing answers, and nothing has to be waited for
-            return 0, finished({"info": {"started": [], "kept": [], "stopped": []}})
-        return self._arbiter.runtime.ticket()
+    def _watchers(self, keys: Keys | None) -> list[LiveWatcher]:
+        return self._registry.all() if keys is None else [self._registry.by_key[key] for key in keys]
 
-    def _named(self, names: Sequence[str] | None) -> list[Watcher]:
-        return self._arbiter.watchers if names is None else [self._arbiter.find(name) for name in names]
+    def _to_start(self, keys: Keys | None) -> list[int]:
+        """One that could not be built is tried again whenever it is to start."""
+        watchers = self._watchers(keys)
+        for watcher in watchers:
+            watcher.try_to_build()
+        return [watcher.key for watcher in watchers]
 
-    def start(self, names: Sequence[str] | None, single: bool = False) -> Future[Any]:
-        keys = _keys(self._named(names))
-        ticket, future = self._ticket()
-        self._machine.start(time.monotonic(), ticket, keys, single)
-        return future
+    # ---- start and stop ----------------------------------------------------------------------------------------
 
-    def stop(self, names: Sequence[str] | None, single: bool = False) -> Future[Any]:
-        keys = _keys(self._named(names))
-        ticket, future = self._ticket()
-        self._machine.stop(time.monotonic(), ticket, keys, single)
-        return future
+    def start(self, keys: Keys | None, *, single: bool = False) -> Reply:
+        chosen = self._to_start(keys)
+        return self._request(lambda now, ticket: self._decided.start(now, ticket, chosen, single))
 
-    def restart(self, names: Sequence[str] | None, single: bool = False) -> Future[Any]:
-        if names is None:
-            return self.restart_arbiter(names)
-        return self._restart_watchers(self._named(names), single)
+    def stop(self, keys: Keys | None, *, single: bool = False) -> Reply:
+        chosen = [watcher.key for watcher in self._watchers(keys)]
+        return self._request(lambda now, ticket: self._decided.stop(now, ticket, chosen, single))
 
-    def _restart_watchers(self, watchers: list[Watcher], single: bool) -> Future[Any]:
-        ticket, future = self._ticket()
-        self._machine.restart(time.monotonic(), ticket, _keys(watchers), single)
-        return future
+    def restart(self, keys: Keys | None, *, single: bool = False) -> Reply:
+        chosen = self._to_start(keys)
+        return self._request(lambda now, ticket: self._decided.restart(now, ticket, chosen, single))
 
     def reload(
-        self, names: Sequence[str] | None, graceful: bool = True, sequential: bool = False, single: bool = False
-    ) -> Future[Any]:
-        watchers = self._named(names)
-        if names is None and self._arbiter.prereload_fn is not None:
-            self._arbiter.prereload_fn(self._arbiter)
-        single = single or (names is not None and len(watchers) == 1)
+        self, keys: Keys | None, *, graceful: bool = True, sequential: bool = False, single: bool = False
+    ) -> Reply:
+        if keys is None:
+            self._prereload()
         if not graceful:
-            return self._restart_watchers(watchers, single)
-        for watcher in watchers:
-            if watcher.prereload_fn is not None:
-                watcher.prereload_fn(watcher)
-        ticket, future = self._ticket()
-        self._machine.reload(time.monotonic(), ticket, _keys(watchers), single, sequential)
-        return future
+            return self.restart(keys, single=single)
+        chosen = self._to_start(keys)
+        for watcher in self._watchers(chosen):
+            if watcher.prereload is not None:
+                watcher.prereload()
+        return self._request(lambda now, ticket: self._decided.reload(now, ticket, chosen, single, sequential))
 
-    def incr(self, names: Sequence[str], nb: int = 1) -> Future[Any]:
-        watcher = self._arbiter.find(names[0])
-        if watcher.spec.singleton:
-            return finished({"numprocesses": watcher.spec.numprocesses, "singleton": True})
-        return self._change(watcher, {"numprocesses": max(0, watcher.spec.numprocesses + nb)}, updates=0)
+    # ---- options -----------------------------------------------------------------------------------------------
 
-    def decr(self, names: Sequence[str], nb: int = 1) -> Future[Any]:
-        return self.incr(names, -nb)
+    def set(self, key: int, options: Mapping[str, Any]) -> Reply:
+        """Change options by name, and replace processes where a change asks for that.
 
-    def set(self, names: Sequence[str], options: Mapping[str, Any]) -> Future[Any]:
-        watcher = self._arbiter.find(names[0])
-        return self._change(watcher, options, updates=len(options)).then(lambda _: {})
+        Raises MessageError or ValueError, and whatever a hook or stream class raises when it is made.
+        """
+        return self._set(key, options, updates=len(options)).then(lambda _: {})
 
-    def _change(self, watcher: Watcher, options: Mapping[str, Any], updates: int) -> Future[Any]:
-        effects = self._take_options(watcher, options)
-        ticket, future = self._ticket()
-        replace = Effect.RELOAD in effects.values()
-        self._machine.change(time.monotonic(), ticket, _key(watcher), watcher.spec, replace, updates)
-        return future
+    def incr(self, key: int, number: int) -> Reply:
+        """So many processes more, or fewer."""
+        spec = self._registry.by_key[key].spec
+        if spec.singleton:
+            return finished({"numprocesses": spec.numprocesses, "singleton": True})
+        return self._set(key, {"numprocesses": max(0, spec.numprocesses + number)}, updates=0)
 
-    def change_quietly(self, watcher: Watcher, options: Mapping[str, Any]) -> dict[str, Effect]:
-        """Change options without replacing processes; returns what each change would cost."""
-        effects = self._take_options(watcher, options)
-        self._machine.change(time.monotonic(), 0, _key(watcher), watcher.spec, False, len(options))
+    def _set(self, key: int, options: Mapping[str, Any], updates: int) -> Reply:
+        prepared, effects = self._prepare(key, options)
+        return self.change(key, prepared, replace=Effect.RELOAD in effects.values(), updates=updates)
+
+    def set_quietly(self, key: int, options: Mapping[str, Any]) -> dict[str, Effect]:
+        """As `set`, but no process is replaced; what each change would cost."""
+        prepared, effects = self._prepare(key, options)
+        self.change(key, prepared, updates=len(options))
         return effects
 
-    def _take_options(self, watcher: Watcher, options: Mapping[str, Any]) -> dict[str, Effect]:
+    def _prepare(self, key: int, options: Mapping[str, Any]) -> tuple[Prepared, dict[str, Effect]]:
+        watcher = self._registry.by_key[key]
         spec, effects = settings.apply_options(watcher.spec, options)
-        streamed = watcher.has_stdout, watcher.has_stderr
-        watcher.take_spec(spec)
-        if (watcher.has_stdout, watcher.has_stderr) != streamed:
-            # Running processes write elsewhere until they are replaced.
-            effects = {key: Effect.RELOAD if e is Effect.STREAM else e for key, e in effects.items()}
-        return dict(effects)
+        return watcher.prepare(spec), effects
+
+    def change(self, key: int, prepared: Prepared, *, replace: bool = False, updates: int = 0) -> Reply:
+        """Another spec for a watcher, the one place where both its halves take it. Cannot fail."""
+        self._registry.by_key[key].take(prepared)
+        return self._request(
+            lambda now, ticket: self._decided.change(now, ticket, key, prepared.spec, replace, updates)
+        )
+
+    # ---- come and go -------------------------------------------------------------------------------------------
+
+    def add(self, spec: WatcherSpec, *, start: bool = False) -> Reply:
+        """A watcher of this spec. AlreadyExist if there is one of that name; else raises what is wrong with it."""
+        self._refuse_twin(spec.name)
+        return self.admit(self._build(spec), start=start)
+
+    def _refuse_twin(self, name: str) -> None:
+        if any(other.name.lower() == name.lower() for other in self._registry.all()):
+            raise AlreadyExist(f"{name!r} already exist")
+
+    def admit(self, watcher: LiveWatcher, *, start: bool = False) -> Reply:
+        """A new watcher. AlreadyExist if there is one of that name."""
+        self._refuse_twin(watcher.name)
+        self._registry.admit(watcher, announce=True)
+        if start:
+            return self._request(lambda now, ticket: self._decided.add_and_start(now, ticket, watcher.decided))
+        self._wake()
+        return finished({})
+
+    def remove(self, key: int, *, nostop: bool = False) -> Reply:
+        return self._request(lambda now, ticket: self._decided.remove(now, ticket, key, nostop))
+
+    # ---- processes ---------------------------------------------------------------------------------------------
 
     def kill(
         self,
-        names: Sequence[str],
+        key: int,
         pid: int | None = None,
         signum: int | None = None,
         graceful_timeout: float | None = None,
-    ) -> Future[Any]:
-        watcher = self._arbiter.find(names[0])
-        serials = [process.serial for process in watcher.live() if pid in (None, process.pid)]
-        ticket, future = self._ticket()
-        self._machine.kill(time.monotonic(), ticket, _key(watcher), serials, signum, graceful_timeout)
-        return future
+    ) -> Reply:
+        """End one process, or all if `pid` is None; each is replaced like any other that ended."""
+        live = self._registry.by_key[key].live()
+        serials = [process.serial for process in live if pid in (None, process.pid)]
+        return self._request(
+            lambda now, ticket: self._decided.kill(now, ticket, key, serials, signum, graceful_timeout)
+        )
 
-    def rm(self, names: Sequence[str], nostop: bool = False) -> Future[Any]:
-        key = _key(self._arbiter.find(names[0]))
-        ticket, future = self._ticket()
-        self._machine.remove(time.monotonic(), ticket, key, nostop)
-        return future
-
-    def add(
+    def signal(
         self,
-        names: Sequence[str],
-        cmd: str,
-        args: Any = None,
-        options: Mapping[str, Any] | None = None,
-        start: bool = False,
-    ) -> Future[Any]:
-        """A new watcher of that name. AlreadyExist; MessageError for a uid that the endpoint's owner may not use."""
-        options = dict(options or {})
-        owner = self._arbiter.endpoint_owner
-        if owner is not None and str(options.get("uid")) != str(owner):
-            raise MessageError("uid does not match endpoint_owner")
-        if args is not None:
-            options["args"] = args
-        watcher = self._arbiter.add_watcher(names[0], cmd, **options)
-        if not start:
-            return finished({})
-        assert watcher.machine is not None
-        ticket, future = self._ticket()
-        self._machine.add_and_start(time.monotonic(), ticket, watcher.machine)
-        return future
+        key: int,
+        signum: int,
+        pid: int | None = None,
+        *,
+        wid: int | None = None,
+        childpid: int | None = None,
+        children: bool = False,
+        recursive: bool = False,
+    ) -> None:
+        """A plain signal goes through the hooks of the watcher; one for descendants goes straight to them.
 
-    def quit(self, names: Sequence[str] | None, hurry: bool = False) -> Future[Any]:
+        An unknown pid is silently nobody for a plain signal, and a MessageError where a family is asked for.
+        """
+        watcher = self._registry.by_key[key]
+        found = signalling.targets(watcher, pid, wid)
+        if childpid is not None:
+            signalling.signal_child(found, childpid, signum)
+        elif children:
+            if not found and pid is not None:
+                raise MessageError(f"process {pid!r} not found in '{watcher.name}'")
+            signalling.signal_children(found, signum, recursive)
+        else:
+            for process in found:
+                self._decided.signal(key, process.serial, signum, recursive)
+            self._wake()
+
+    # ---- the daemon --------------------------------------------------------------------------------------------
+
+    def quit(self, *, hurry: bool = False) -> Reply:
         """Stop everything. `hurry`: wait for nothing and SIGKILL what is left; asked for again, leave at once."""
-        ticket, future = self._ticket()
-        self._machine.quit(time.monotonic(), ticket, patient=True)
+        future = self._request(lambda now, ticket: self._decided.quit(now, ticket, patient=True))
         if hurry:
             self._hurry()
         return future
 
     def _hurry(self) -> None:
         self._hurries += 1
-        runtime = self._arbiter.runtime
+        runtime = self._runtime()
         if self._hurries == 1 or runtime is None:
-            self._machine.quit(time.monotonic(), 0)
+            self._decided.quit(self._clock(), 0)
             return
         logger.error("asked again to hurry: killing everything and leaving")
-        runtime.kill_everything()
-        runtime.leave()
+        runtime.give_up()
 
-    def restart_arbiter(self, names: Sequence[str] | None) -> Future[Any]:
+    def restart_daemon(self) -> Reply:
         """Stop everything, then leave with a restart wanted. An end that is under way already wins."""
-        ticket, future = self._ticket()
-        self._machine.quit(time.monotonic(), ticket, restart=True)
-        return future
-
-    def reloadconfig(self, names: Sequence[str] | None, path: str | None = None) -> Future[Any]:
-        path = path or self._arbiter.config_file
-        if path is None:
-            raise MessageError("this arbiter was not started from a configuration file")
-        return reload_config(self._arbiter, path)
-
-
-def _key(watcher: Watcher) -> int:
-    assert watcher.machine is not None
-    return watcher.machine.key
-
-
-def _keys(watchers: Iterable[Watcher]) -> list[int]:
-    return [_key(watcher) for watcher in watchers]
+        return self._request(lambda now, ticket: self._decided.quit(now, ticket, restart=True))

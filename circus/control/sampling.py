@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from circus.common import names
 from circus.common.future import Future, gather
+from circus.loop import Loop
+from circus.runtime.hooks import Outcome
+from circus.runtime.live_watcher import LiveWatcher
 
 if TYPE_CHECKING:
-    from circus.management import Management
     from circus.posix.info import InfoCache
-    from circus.process import Process
-    from circus.runtime.hooks import Outcome
-    from circus.runtime.runtime import Runtime
-    from circus.watcher import Watcher
 
 T = TypeVar("T")
 
@@ -27,6 +26,14 @@ Figures = Mapping[str, Mapping[int, Any]]
 _lock = threading.Lock()
 
 DSTATS_INTERVAL = 0.01  # seconds over which the daemon's own use of the processor is measured
+
+
+class Asked(NamedTuple):
+    """A process whose figures are wanted. `started` is wall-clock time."""
+
+    pid: int
+    wid: int
+    started: float
 
 
 def in_thread(work: Callable[[], T], guard: Callable[[], object]) -> Future[T]:
@@ -51,8 +58,17 @@ def process_figures(pid: int) -> dict[str, Any] | None:
         return _cache().info(pid, with_childs=True)
 
 
+def worker_figures(asked: Asked) -> dict[str, Any] | str:
+    """Figures of a worker; the text `No such process (stopped?)` if it is gone."""
+    figures = process_figures(asked.pid)
+    if figures is None:
+        return names.NO_SUCH_PROCESS
+    figures.update(started=asked.started, wid=asked.wid, age=time.time() - asked.started)
+    return figures
+
+
 def daemon_figures(pid: int) -> dict[str, Any]:
-    from circus.posix.info import get_info
+    from circus.posix.info import get_info  # a daemon that nobody asks does without
 
     with _lock:
         figures = get_info(pid, interval=DSTATS_INTERVAL)
@@ -60,38 +76,29 @@ def daemon_figures(pid: int) -> dict[str, Any]:
     return figures
 
 
-def figures(wanted: Sequence[tuple[Watcher, Mapping[int, Process]]]) -> Figures:
-    return {watcher.name: {pid: process.info() for pid, process in found.items()} for watcher, found in wanted}
+def workers_figures(wanted: Iterable[tuple[str, Sequence[Asked]]]) -> Figures:
+    return {name: {asked.pid: worker_figures(asked) for asked in found} for name, found in wanted}
 
 
-def extend(arbiter: Management, watchers: Sequence[Watcher], taken: Future[Figures]) -> Future[Figures]:
-    """Have the extended_stats hooks add theirs, each in the thread of its watcher.
+def extend(
+    watchers: Sequence[LiveWatcher], taken: Figures, loop: Loop, subject: object
+) -> Future[Figures]:
+    """Have the extended_stats hooks add theirs, each in the thread of its watcher. Called in the loop's thread.
 
     A hook that fails makes the whole answer an error, as clients expect.
     """
-    extended: Future[Figures] = Future(arbiter.not_in_loop)
-
-    def begin() -> None:
-        runtime = arbiter.runtime
-        if runtime is None or taken.exception() is not None:
-            taken.pass_on(extended)
-        else:
-            gather(_hook_calls(runtime, watchers, taken.result())).then(lambda _: taken.result()).pass_on(extended)
-
-    taken.add_done_callback(lambda _: arbiter.within(begin))
-    return extended
-
-
-def _hook_calls(runtime: Runtime, watchers: Sequence[Watcher], taken: Figures) -> list[Future[None]]:
-    return [
-        _call_hook(runtime, watcher, pid, figures)
+    calls = [
+        _call_hook(loop, watcher, subject, pid, figures)
         for watcher in watchers
         for pid, figures in taken.get(watcher.name, {}).items()
-        if names.EXTENDED_STATS in watcher.resolved_hooks and isinstance(figures, dict)
+        if names.EXTENDED_STATS in watcher.hooks and isinstance(figures, dict)
     ]
+    return gather(calls).then(lambda _: taken)
 
 
-def _call_hook(runtime: Runtime, watcher: Watcher, pid: int, figures: dict[str, Any]) -> Future[None]:
+def _call_hook(
+    loop: Loop, watcher: LiveWatcher, subject: object, pid: int, figures: dict[str, Any]
+) -> Future[None]:
     future: Future[None] = Future()
 
     def done(outcome: Outcome) -> None:
@@ -102,14 +109,13 @@ def _call_hook(runtime: Runtime, watcher: Watcher, pid: int, figures: dict[str, 
         else:
             future.set_result(None)
 
-    hook = watcher.resolved_hooks[names.EXTENDED_STATS]
-    arguments = (watcher, watcher.arbiter, names.EXTENDED_STATS)
-    runtime.submit_hook(watcher, hook, arguments, {"pid": pid, "stats": figures}, done)
+    arguments = (watcher.face, subject, names.EXTENDED_STATS)
+    watcher.submit_hook(loop, watcher.hooks[names.EXTENDED_STATS], arguments, {"pid": pid, "stats": figures}, done)
     return future
 
 
 @functools.cache
 def _cache() -> InfoCache:
-    from circus.posix.info import InfoCache
+    from circus.posix.info import InfoCache  # as above
 
     return InfoCache()

@@ -1,20 +1,21 @@
-"""One run of an arbiter: what `start` opens and the end closes, in one place."""
+"""One run of an arbiter: what its start opens and its end closes, in one place."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import zmq
+
+from circus.control.controller import Controller
+from circus.control.daemon_signals import DaemonSignals, Meanings
 from circus.loop import Loop
+from circus.options.table import CircusSpec
 from circus.posix import limits, signals, tree
+from circus.posix.users import user_info
 from circus.runtime.runtime import Runtime
-
-if TYPE_CHECKING:
-    from circus.arbiter import Arbiter
-    from circus.sighandler import SysHandler
-    from circus.wire.publisher import Publisher
-    from circus.wire.server import RequestServer
+from circus.wire.publisher import Publisher
+from circus.wire.server import RequestServer
 
 
 class Asked(NamedTuple):
@@ -25,17 +26,14 @@ class Asked(NamedTuple):
     owner: str | int | None
 
 
-class Doors:
+class Listeners(NamedTuple):
     """What stays open from one run to the next: requests and signals in between wait, and subscribers stay."""
 
-    def __init__(
-        self, asked: Asked, context: Any, server: RequestServer, publisher: Publisher, signals: SysHandler | None
-    ) -> None:
-        self.asked = asked
-        self.context = context
-        self.server = server
-        self.publisher = publisher
-        self.signals = signals
+    asked: Asked
+    context: zmq.Context[Any]
+    server: RequestServer
+    publisher: Publisher
+    signals: DaemonSignals | None
 
     def close(self) -> None:
         self.server.close()
@@ -44,126 +42,123 @@ class Doors:
 
 
 class Session:
-    """Sockets, children and signals. `left` is called in the loop when everything is down.
+    """Sockets, children and signals of one run.
 
     In any other thread than the main one this is somebody's program, and its signals, resource limits, orphans and
-    other children are not ours. Beside greenlets of a program, in the main thread, signals are.
+    other children are not ours. Beside greenlets of a program, in the main thread, signals are. `context` is the
+    caller's, or None for one of our own; after `open`, `publisher` and `context` are those in use.
     """
 
-    def __init__(self, arbiter: Arbiter, loop: Loop, left: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        settings: CircusSpec,
+        controller: Controller,
+        context: zmq.Context[Any] | None,
+        is_daemon: bool = False,
+    ) -> None:
         self.loop = loop
-        self._in_main_thread = threading.current_thread() is threading.main_thread()
-        self._is_guest = not self._in_main_thread or (loop.is_shared and not arbiter.is_daemon)
-        self.runtime = Runtime(arbiter, arbiter.machine, loop, left, self._is_guest)
-        self._arbiter = arbiter
-        self._asked = Asked(arbiter.endpoint, arbiter.pubsub_endpoint, arbiter.endpoint_owner)
-        self._own_context = arbiter.context is None
+        self.context = context
+        self.publisher: Publisher | None = None
+        self.is_guest = not _in_main_thread() or (loop.is_shared and not is_daemon)
+        self._is_daemon = is_daemon
+        self._controller = controller
+        self._asked = Asked(settings.endpoint, settings.pubsub_endpoint, settings.endpoint_owner)
+        self._multicast_endpoint = settings.multicast_endpoint
+        self._own_context = context is None
         self._resigns = False  # the program around us was no subreaper before
-        self._publisher: Publisher | None = None
-        self._signals: SysHandler | None = None
+        self._runtime: Runtime | None = None
+        self._signals: DaemonSignals | None = None
 
-    def open(self) -> None:
-        """Raises OSError if an endpoint is in use, and whatever else is wrong; then nothing stays open."""
+    def open(self, runtime: Runtime, meanings: Meanings, kept: Listeners | None = None) -> None:
+        """Bind, or go on with what an earlier run has kept open; then take over children and signals.
+
+        Raises OSError if an endpoint is in use, and whatever else is wrong; then nothing stays open.
+        """
+        self._runtime = runtime
         try:
-            self._open_doors()
-            self._begin()
+            self._listen(kept)
+            self._begin(runtime, meanings)
         except BaseException:
             self.close()
             raise
 
-    def _open_doors(self) -> None:
-        arbiter, ctrl = self._arbiter, self._arbiter.ctrl
-        ctrl.loop = self.loop
-        ctrl.multicast_endpoint = arbiter.multicast_endpoint
-        doors, arbiter.doors = arbiter.doors, None
-        self._signals = doors.signals if doors is not None else None
-        if doors is not None and doors.asked == self._asked:
-            arbiter.context = ctrl.context = doors.context
-            self._publisher = doors.publisher
-            ctrl.start(doors.server)
+    def _listen(self, kept: Listeners | None) -> None:
+        self._controller.loop = self.loop
+        self._controller.multicast_endpoint = self._multicast_endpoint
+        self._signals = kept.signals if kept is not None else None
+        if kept is not None and kept.asked == self._asked:
+            self.context = self._controller.context = kept.context
+            self.publisher = kept.publisher
+            self._controller.start(kept.server)
         else:
-            if doors is not None:
-                doors.close()
+            if kept is not None:
+                kept.close()
             self._bind()
-        assert self._publisher is not None
-        arbiter.endpoint, arbiter.pubsub_endpoint = ctrl.endpoint, self._publisher.endpoint
-        arbiter.evpub_socket = self._publisher.socket
 
     def _bind(self) -> None:
-        import zmq
+        controller = self._controller
+        self.context = controller.context = self.context or zmq.Context()
+        controller.endpoint = self._asked.endpoint
+        controller.endpoint_owner = None if self._asked.owner is None else user_info(self._asked.owner)[0]
+        controller.start()
+        self.publisher = Publisher(self.context, self._asked.pubsub_endpoint)
+        self.publisher.start()
 
-        from circus.wire.publisher import Publisher
-
-        arbiter, ctrl = self._arbiter, self._arbiter.ctrl
-        arbiter.context = ctrl.context = arbiter.context or zmq.Context()
-        ctrl.endpoint, ctrl.endpoint_owner = self._asked.endpoint, _uid(self._asked.owner)
-        ctrl.start()
-        self._publisher = Publisher(arbiter.context, self._asked.pubsub_endpoint)
-        self._publisher.start()
-
-    def _begin(self) -> None:
-        runtime = self.runtime
-        if not self._is_guest:
+    def _begin(self, runtime: Runtime, meanings: Meanings) -> None:
+        if not self.is_guest:
             limits.raise_nofile()
-            if not self._arbiter.is_daemon:
-                runtime.spare_children()
+            if not self._is_daemon:
+                runtime.workers.spare_children()
                 self._resigns = not tree.is_subreaper()
-            runtime.adopts = tree.become_subreaper()
+            runtime.workers.adopts = tree.become_subreaper()
         # Of several arbiters in greenlets of one thread the first is told: they end in any order, and the last one
         # would put back what the others had put there.
-        if self._in_main_thread and not (self._is_guest and signals.are_taken()):
-            self._take_signals()
-            runtime.hear_signals = self.hear_signals
-        runtime.check_delay = self._arbiter.check_delay
-        runtime.publisher = self._publisher
-        runtime.umask = self._arbiter.umask
-        for watcher in self._arbiter.watchers:
-            runtime.attach(watcher)
+        if _in_main_thread() and not (self.is_guest and signals.are_taken()):
+            self._take_signals(meanings)
+            runtime.workers.hear_signals = self.hear_signals
+        runtime.publisher = self.publisher
         self.loop.add_turn(runtime.turn)
 
-    def _take_signals(self) -> None:
-        from circus.sighandler import SysHandler
-
+    def _take_signals(self, meanings: Meanings) -> None:
+        if self.is_guest:
+            meanings = meanings._replace(on_child=None)
         if self._signals is not None:
-            self._signals.resume(self._arbiter.ctrl)
+            self._signals.resume(self.loop, meanings)
         else:
-            self._signals = SysHandler(self._arbiter.ctrl, children=not self._is_guest)
+            self._signals = DaemonSignals(self.loop, meanings)
 
     def hear_signals(self) -> None:
         """What came so far, without waiting for the loop: a signal of the last moment counts like one before."""
         if self._signals is not None:
             self._signals.flush()
 
-    def close(self, keep_doors: bool = False) -> None:
-        """With `keep_doors` the sockets stay open, as `arbiter.doors`, for the next arbiter."""
-        arbiter = self._arbiter
-        self.loop.remove_turn(self.runtime.turn)
-        self.runtime.close()
-        server = arbiter.ctrl.release() if keep_doors and self._own_context else None
-        arbiter.ctrl.stop()
-        if server is not None and self._publisher is not None:
+    def close(self, keep: bool = False) -> Listeners | None:
+        """With `keep` the sockets stay open, and are returned for the next run."""
+        if self._runtime is not None:
+            self.loop.remove_turn(self._runtime.turn)
+            self._runtime.close()
+        server = self._controller.release() if keep and self._own_context else None
+        self._controller.stop()
+        if server is not None and self.publisher is not None and self.context is not None:
             if self._signals is not None:
                 self._signals.pause()
-            arbiter.doors = Doors(self._asked, arbiter.context, server, self._publisher, self._signals)
-            return
+            return Listeners(self._asked, self.context, server, self.publisher, self._signals)
         if self._signals is not None:
             self._signals.stop()
         if self._resigns:
             tree.become_subreaper(False)
         self._close_sockets()
+        return None
 
     def _close_sockets(self) -> None:
-        if self._publisher is not None:
-            self._publisher.close()
-        self._arbiter.evpub_socket = None
-        if self._own_context and self._arbiter.context is not None:
-            self._arbiter.context.term()
-            self._arbiter.context = None
+        publisher, self.publisher = self.publisher, None
+        if publisher is not None:
+            publisher.close()
+        if self._own_context and self.context is not None:
+            self.context.term()
+            self.context = None
 
 
-def _uid(owner: str | int | None) -> int | None:
-    if owner is None:
-        return None
-    from circus.posix.users import user_info
-
-    return user_info(owner)[0]
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -77,6 +77,7 @@ class Watcher:
         self.rounds = 0  # times it came to a full stop
         self.stops = 0  # times a stop was asked for
         self.starts = 0  # times a start was asked for
+        self.obstacle = ""  # why it cannot be started, whatever is wanted; found out elsewhere
         self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
 
     # ---- what can be asked -------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class Watcher:
             return f"waits until the former '{self.name}' has stopped"
         reason = self.pool.reason(now) if self.phase in _RUNNING else ""
         waiting = self._awaited.reason(now) or self.trouble or self._start_timeout.reason()
-        return self._termination.reason() or reason or waiting
+        return self._termination.reason() or reason or waiting or self.obstacle
 
     # ---- requests -----------------------------------------------------------------------------------------------
 
@@ -286,6 +287,9 @@ class Watcher:
     # ---- starting ----------------------------------------------------------------------------------------------
 
     def _prepare(self, now: float) -> bool:
+        if self.obstacle:
+            self._refuse(self.obstacle)
+            return False
         if self.pool.target == 0 and not self.spec.singleton:
             self._context.log("warning", f"{self.name} is not started: numprocesses is 0")
             self._context.trouble = "numprocesses was 0 when it was to start"
@@ -295,6 +299,12 @@ class Watcher:
         self.phase = Phase.PREPARING
         self._awaited.ask(now, names.BEFORE_START)
         return True
+
+    def _refuse(self, reason: str) -> None:
+        """It is not started."""
+        self._rest()
+        self._context.trouble = reason
+        self._context.log("error", f"{self.name} is not started: {reason}")
 
     def _prepared(self, now: float) -> bool:
         if not self._awaited.said_yes:

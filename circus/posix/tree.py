@@ -23,8 +23,8 @@ __all__ = [
     "Orphans",
     "ProcessEntry",
     "become_subreaper",
+    "children",
     "descendants",
-    "direct_children",
     "is_subreaper",
     "kill_all",
     "kill_tree",
@@ -36,7 +36,7 @@ __all__ = [
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _PR_GET_CHILD_SUBREAPER = 37
 
-ZOMBIE_PATIENCE = 5.0
+ZOMBIE_DELAY = 5.0
 """Seconds a dead stranger stays: it may be the child of a hook that is about to wait for it."""
 
 _LISTINGS = 100
@@ -67,8 +67,9 @@ def is_subreaper() -> bool:
     return bool(flag.value)
 
 
-def direct_children(pid: int) -> list[int]:
-    return family()(pid)
+def children(pid: int) -> list[ProcessEntry]:
+    """The direct children of a process; zombies are among them."""
+    return [entry for entry in map(look, family()(pid)) if entry is not None]
 
 
 def descendants(pid: int) -> list[ProcessEntry]:
@@ -93,21 +94,13 @@ def strangers(own: Collection[int]) -> list[ProcessEntry]:
     return [entry._replace(mark=marks.read(entry.pid)) for entry in found.values() if entry is not None]
 
 
-def leftovers(
-    worker: int, mark: int | None, among: Iterable[ProcessEntry], seen: Iterable[ProcessEntry] = ()
-) -> list[ProcessEntry]:
-    """What is left of a dead worker: its descendants among the strangers, with everybody below them.
+def leftovers(worker: int, mark: int | None, among: Iterable[ProcessEntry]) -> list[ProcessEntry]:
+    """What is left of a dead worker: its descendants among the strangers, with everything below them.
 
-    `seen`: its `descendants` as they were before its end was asked for; among these are found even those that
-    shed the mark. Zombies among the strangers are our children: `reap` them, they count no longer.
+    Zombies among the strangers are our children: `reap` them, they count no longer.
     """
     our_session = os.getsid(0)
-    known = {(entry.pid, entry.birth) for entry in seen}
-    roots = [
-        entry
-        for entry in among
-        if (entry.pid, entry.birth) in known or _came_from(entry, worker, mark, our_session)
-    ]
+    roots = [entry for entry in among if _came_from(entry, worker, mark, our_session)]
     return roots + _below([entry.pid for entry in roots if not entry.is_zombie])
 
 
@@ -152,8 +145,8 @@ class Orphans:
     For the daemon only: in somebody's program the strangers include children of that program.
     """
 
-    def __init__(self, patience: float = ZOMBIE_PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self, delay: float = ZOMBIE_DELAY) -> None:
+        self._delay = delay
         self._seen: dict[tuple[int, float], float] = {}
         """Zombie (pid, birth) to the monotonic time it was first seen."""
 
@@ -163,7 +156,7 @@ class Orphans:
         self._seen = {(entry.pid, entry.birth): self._seen.get((entry.pid, entry.birth), now) for entry in zombies}
         our_session = os.getsid(0)
         at_once = {entry.pid for entry in zombies if entry.pid in attributed or _is_workers(entry, our_session)}
-        due = [key for key, at in self._seen.items() if key[0] in at_once or at + self._patience <= now]
+        due = [key for key, at in self._seen.items() if key[0] in at_once or at + self._delay <= now]
         for key in due:
             del self._seen[key]
         reap(pid for pid, _ in due)
@@ -172,7 +165,7 @@ class Orphans:
     @property
     def next_at(self) -> float | None:
         """Monotonic time at which the next one is due; None if none waits."""
-        return min(self._seen.values()) + self._patience if self._seen else None
+        return min(self._seen.values()) + self._delay if self._seen else None
 
 
 def _came_from(entry: ProcessEntry, worker: int, mark: int | None, our_session: int) -> bool:

@@ -40,6 +40,12 @@ class Outcome:
         self.error = error
         self.cause = cause
 
+    def event(self, hook: str) -> tuple[str, dict[str, Any]]:
+        """What is published about it: `hook_success` or `hook_failure`."""
+        if self.error:
+            return names.HOOK_FAILURE, {"name": hook, "error": self.error}
+        return names.HOOK_SUCCESS, {"name": hook}
+
 
 class Hook:
     """One hook of a watcher: the function and whether its failure counts."""

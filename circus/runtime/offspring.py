@@ -1,15 +1,16 @@
-"""Who descends from a worker: told in two ways, because we are two different guests.
+"""Which processes descend from a worker: told in two ways, for a daemon and for somebody's program.
 
-As a daemon we are a child subreaper: what a worker leaves behind comes to us, whoever and wherever it is, and
-carries the worker's birth mark (`circus.posix.tree`, `circus.posix.mark`). In a thread of somebody's program we
-must neither adopt orphans nor touch resource limits, so a family is looked at while its head still lives, before
-each signal; later only its process group can be found again.
+A daemon is a child subreaper: what a worker leaves behind comes to us, wherever it went, and carries the worker's birth
+mark (`circus.posix.tree`, `circus.posix.mark`). In a thread of somebody's program we must neither adopt orphans nor
+touch resource limits, so a family is looked at while its head still lives, before each signal; later only its process
+group can be found again.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 from circus.posix import tree
 from circus.posix.mark import next_mark
@@ -29,34 +30,54 @@ class Worker:
         self.family: Mapping[int, ProcessEntry] = {}
 
 
+class Offspring(Protocol):
+    """Finds the descendants of workers."""
+
+    def mark(self) -> int | None:
+        """A birth mark for the next worker."""
+
+    def strangers(self) -> list[ProcessEntry]:
+        """A look around that serves any number of workers at once."""
+
+    def left_by(self, worker: Worker, strangers: list[ProcessEntry], /) -> list[ProcessEntry]:
+        """Descendants of a dead worker; dead ones may be among them."""
+
+    def below(self, worker: Worker, /) -> list[ProcessEntry]:
+        """Descendants of a living worker, also those that are no longer below it."""
+
+    def before_signal(self, worker: Worker, /) -> None:
+        """Somebody is about to signal it, and it may die of that."""
+
+
+def offspring(own: Collection[int], is_guest: bool) -> Offspring:
+    """`own` are the pids of our workers, of this moment whenever it is looked at."""
+    return Remembered() if is_guest else Adopted(own)
+
+
 class Adopted:
-    """For the daemon. `own` are the pids of our workers."""
+    """For the daemon."""
 
     def __init__(self, own: Collection[int]) -> None:
         self._own = own
 
     def mark(self) -> int | None:
-        """A birth mark for the next worker."""
         return next_mark()
 
     def strangers(self) -> list[ProcessEntry]:
-        """A look around that serves any number of workers at once."""
         return tree.strangers(self._own)
 
     def left_by(self, worker: Worker, strangers: list[ProcessEntry]) -> list[ProcessEntry]:
-        """Descendants of a dead worker; its dead ones may be among them."""
         return tree.leftovers(worker.pid, worker.mark, strangers) if strangers else []
 
     def below(self, worker: Worker) -> list[ProcessEntry]:
-        """Descendants of a living worker, also those that are no longer below it."""
         strays = self.left_by(worker, self.strangers())
         return tree.descendants(worker.pid) + [entry for entry in strays if not entry.is_zombie]
 
     def before_signal(self, worker: Worker) -> None:
-        """Somebody is about to signal it, and it may die of that."""
+        """What it leaves will come to us."""
 
 
-class Remembered(Adopted):
+class Remembered:
     """For an arbiter in somebody's program."""
 
     def mark(self) -> int | None:
@@ -73,6 +94,10 @@ class Remembered(Adopted):
         # The program around us may be a subreaper, or pid 1 of a container: nobody else reaps these for it.
         tree.reap(pid for pid, entry in found.items() if entry.is_zombie and entry.parent == os.getpid())
         return list(found.values())
+
+    def below(self, worker: Worker) -> list[ProcessEntry]:
+        strays = self.left_by(worker, [])
+        return tree.descendants(worker.pid) + [entry for entry in strays if not entry.is_zombie]
 
     def before_signal(self, worker: Worker) -> None:
         worker.family = {**worker.family, **{entry.pid: entry for entry in tree.descendants(worker.pid)}}

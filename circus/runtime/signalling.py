@@ -1,44 +1,98 @@
-"""Whom the `signal` command reaches."""
+"""Which processes a signal reaches, and sending it: those the machine decided on, and those of the `signal` command."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from circus.common import names
+from circus.common.convert import signal_name
 from circus.exc import MessageError
-from circus.machine.arbiter import Arbiter as Machine
+from circus.machine import actions
+from circus.machine.actions import Scope
 from circus.machine.process import Process
+from circus.machine.termination import SIGKILL
 from circus.posix import tree
-from circus.posix.processes import ProcessEntry, look
-from circus.watcher import Watcher
+from circus.posix.processes import ProcessEntry
+from circus.runtime.live_watcher import LiveWatcher
+from circus.runtime.system import System
+from circus.runtime.workers import Workers
+
+logger = logging.getLogger("circus")
+
+Publish = Callable[[int, str, Mapping[str, Any]], object]
+"""An event of the watcher with this key."""
 
 
-def send(
-    machine: Machine,
-    watcher: Watcher,
-    signum: int,
-    pid: int | None = None,
-    childpid: int | None = None,
-    children: bool = False,
-    recursive: bool = False,
-    wid: int | None = None,
-) -> None:
-    """A plain signal goes through the hooks of the watcher; one for descendants goes straight to them.
+class Signalling:
+    """Performs `Signal` actions on workers, their descendants, and what a dead worker has left."""
 
-    An unknown pid is silently nobody for a plain signal, and a MessageError where a family is asked for.
-    """
-    targets = _targets(watcher, pid, wid, childpid)
-    if childpid is not None:
-        _send_to_child(targets, childpid, signum)
-    elif children:
-        if not targets and pid is not None:
-            raise MessageError(f"process {pid!r} not found in '{watcher.name}'")
-        for process in targets:
-            tree.kill_tree(_family(process.pid, recursive), signum)
-    else:
-        assert watcher.machine is not None
-        for process in targets:
-            machine.signal(watcher.machine.key, process.serial, signum, recursive)
+    def __init__(
+        self, workers: Workers, watchers: Mapping[int, LiveWatcher], publish: Publish, system: System
+    ) -> None:
+        self._workers = workers
+        self._watchers = watchers
+        self._publish = publish
+        self._system = system
+
+    def perform(self, action: actions.Signal) -> None:
+        if not action.sent:
+            self._publish_kill(action, action.pid)
+        elif action.scope is Scope.REMAINS:
+            self._signal_remains(action)
+        else:
+            self._signal(action)
+
+    def _signal(self, action: actions.Signal) -> None:
+        # What it reaches is looked up before the first signal: afterwards the family may have fallen apart.
+        if (worker := self._workers.by_pid.get(action.pid)) is not None:
+            self._workers.offspring.before_signal(worker)
+        others = self._family(action)
+        if self._workers.children.signal(action.pid, action.signum) and action.announce:
+            self._publish_kill(action, action.pid)
+        hit = self._system.kill_tree(others, action.signum)
+        if action.scope is Scope.TREE and action.signum == SIGKILL:
+            hit += self._system.kill_all(lambda: self._family(action))
+        self._tell_hit(action, hit)
+
+    def _family(self, action: actions.Signal) -> list[ProcessEntry]:
+        if action.scope is Scope.CHILDREN:
+            return self._system.direct_children(action.pid)
+        worker = self._workers.by_pid.get(action.pid)
+        if action.scope is Scope.PROCESS or worker is None:
+            return []
+        return self._workers.offspring.below(worker)
+
+    def _signal_remains(self, action: actions.Signal) -> None:
+        worker = self._workers.reaped.get(action.serial)
+        if worker is None:
+            return
+        if action.signum == SIGKILL:
+            hit = self._system.kill_all(lambda: self._workers.left_by(worker))
+        else:
+            hit = self._system.kill_tree(self._workers.left_by(worker), action.signum)
+        self._tell_hit(action, hit)
+
+    def _tell_hit(self, action: actions.Signal, hit: list[ProcessEntry]) -> None:
+        if not hit or not action.announce:
+            return
+        told = {entry.pid: str(entry) for entry in hit}  # some may have been found twice
+        for pid in told:
+            self._publish_kill(action, pid)
+        level = logging.WARNING if action.signum == SIGKILL else logging.INFO
+        name = self._watchers[action.key].name
+        logger.log(level, "%s: %s sent to %s", name, signal_name(action.signum), ", ".join(told.values()))
+
+    def _publish_kill(self, action: actions.Signal, pid: int) -> None:
+        self._publish(action.key, names.KILL, {"process_pid": pid, "process_id": action.wid})
 
 
-def _targets(watcher: Watcher, pid: int | None, wid: int | None, childpid: int | None) -> list[Process]:
+# ---- the `signal` command ----------------------------------------------------------------------------------------
+
+
+def targets(watcher: LiveWatcher, pid: int | None, wid: int | None) -> list[Process]:
+    """The live processes meant; all of them if neither is given."""
     live = watcher.live()
     if pid is not None:
         return [process for process in live if process.pid == pid]
@@ -47,17 +101,16 @@ def _targets(watcher: Watcher, pid: int | None, wid: int | None, childpid: int |
     return live
 
 
-def _send_to_child(parents: list[Process], childpid: int, signum: int) -> None:
-    """To a direct child; without a parent named, whichever of the watcher's processes has it."""
+def signal_child(parents: list[Process], childpid: int, signum: int) -> None:
+    """To a direct child of one of these. MessageError if none of them has it."""
     for process in parents:
-        for entry in _family(process.pid, recursive=False):
+        for entry in tree.children(process.pid):
             if entry.pid == childpid:
                 tree.kill_tree([entry], signum)
                 return
     raise MessageError(f"no child process {childpid}")
 
 
-def _family(pid: int, recursive: bool) -> list[ProcessEntry]:
-    if recursive:
-        return tree.descendants(pid)
-    return [entry for entry in map(look, tree.direct_children(pid)) if entry is not None]
+def signal_children(parents: list[Process], signum: int, recursive: bool) -> None:
+    for process in parents:
+        tree.kill_tree(tree.descendants(process.pid) if recursive else tree.children(process.pid), signum)

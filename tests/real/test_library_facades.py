@@ -13,6 +13,7 @@ import pytest
 import circus
 from circus import get_arbiter
 from circus.arbiter import Arbiter, ThreadedArbiter
+from circus.commands import get_commands
 from circus.common.future import Future
 from circus.exc import AlreadyExist, ConfigError, MessageError
 from circus.loop import Loop
@@ -226,17 +227,12 @@ def test_name_of_a_removed_watcher_is_free_and_not_found(tmp_path):
 
 def test_added_watcher_must_run_as_the_owner_of_the_endpoint():
     arbiter = get_arbiter([], endpoint_owner="nobody")
+    add = get_commands()["add"]
     for options in ({}, {"uid": 0}):
         with pytest.raises(MessageError, match="uid does not match endpoint_owner"):
-            arbiter.ask("add", ["x"], cmd="true", options=options)
-    arbiter.ask("add", ["x"], cmd="true", options={"uid": "nobody"})
+            add.execute(arbiter, {"name": "x", "cmd": "true", "options": options})
+    add.execute(arbiter, {"name": "x", "cmd": "true", "options": {"uid": "nobody"}})
     assert arbiter.get_watcher("x").uid == "nobody"
-
-
-def test_wish_that_nobody_knows_is_refused():
-    for verb in ("dance", "_hurry", "carry_out_"):
-        with pytest.raises(MessageError, match="unknown wish"):
-            get_arbiter([]).ask(verb)
 
 
 def test_configuration_is_loaded_and_read_again_when_wanted(tmp_path):

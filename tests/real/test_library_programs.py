@@ -351,7 +351,7 @@ WITH_A_CHILD = """
     arbiter = get_arbiter(workers, **dict(zip(("controller", "pubsub_endpoint"), sys.argv[1:])), multicast_endpoint="")
 
     def hurry(up):
-        arbiter.runtime._orphans._patience = 0.1  # it is seconds, and a test shall not take so long
+        arbiter.runtime.workers.orphans._delay = 0.1  # it is seconds, and a test shall not take so long
         arbiter.loop.call_later(1, arbiter.stop)
 
     arbiter.start(hurry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 from typing import Any
 
@@ -10,9 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circus.commands import Answer, Pending, get_command, get_commands
+from circus.commands.protocols import Operations
 from circus.common.future import Future, finished
 from circus.common.names import NO_SUCH_PROCESS
 from circus.exc import MessageError
+from circus.options.settings import watcher_spec
+
+WEB, DB = 3, 2  # keys
 
 
 class FakeWatcher:
@@ -21,7 +26,7 @@ class FakeWatcher:
         self.pids = pids
         self.numprocesses = numprocesses
         self.singleton = singleton
-        self.signals: list[tuple[Any, ...]] = []
+        self.key = len(name)
 
     def status(self) -> str:
         return "active" if self.pids else "stopped"
@@ -35,14 +40,29 @@ class FakeWatcher:
     def option(self, key: str) -> Any:
         return {**dict(self.options()), "free-form": "x", "env": None}[key]
 
-    def send_signal_to(self, pid: int | None, signum: int, **whom: Any) -> None:
-        self.signals.append((pid, signum, {key: value for key, value in whom.items() if value}))
+class FakeOperations:
+    """Notes the name of each operation, its positional arguments, and those by name."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        assert callable(getattr(Operations, name)), name
+
+        def ask(*arguments: Any, **named: Any) -> Future[Any]:
+            inspect.signature(getattr(Operations, name)).bind(self, *arguments, **named)
+            self.asked.append((name, *arguments, named) if named else (name, *arguments))
+            return finished({"done": name})
+
+        return ask
 
 
 class FakeArbiter:
     def __init__(self) -> None:
         self.watchers = [FakeWatcher("Web", [12, 11]), FakeWatcher("db", [], 1, singleton=True)]
-        self.asked: list[tuple[Any, ...]] = []
+        self.operations = FakeOperations()
+        self.asked = self.operations.asked
+        self.endpoint_owner: str | int | None = None
         self.trouble: dict[str, str] = {}
         self.figures: Future[Any] = finished({"Web": {11: {"pid": 11, "wid": 1}, 12: NO_SUCH_PROCESS}})
 
@@ -88,9 +108,9 @@ class FakeArbiter:
         self.asked.append(("stats", names, pid, extended))
         return self.figures
 
-    def ask(self, verb: str, names: list[str] | None = None, **arguments: Any) -> Future[Any]:
-        self.asked.append((verb, names, arguments))
-        return finished({"done": verb})
+    def reload_from_config(self) -> Future[Any]:
+        self.asked.append(("reload_from_config",))
+        return finished({"done": "reload_from_config"})
 
 
 @pytest.fixture
@@ -205,42 +225,56 @@ def test_stats_wait_for_the_figures(arbiter):
 @pytest.mark.parametrize(
     ("name", "props", "asked"),
     [
-        ("start", {}, ("start", None, {})),
-        ("start", {"name": "web"}, ("start", ["Web"], {"single": True})),
-        ("start", {"name": None, "match": None}, ("start", None, {})),
-        ("stop", {"name": "*", "match": "glob"}, ("stop", ["Web", "db"], {"single": False})),
-        ("restart", {"name": "db", "match": "simple", "terminate": True}, ("restart", ["db"], {"single": True})),
-        ("reload", {}, ("reload", None, {"graceful": True, "sequential": False})),
-        ("reload", {"name": "web", "graceful": "no"}, ("reload", ["Web"], {"graceful": False, "sequential": False})),
-        ("reload", {"name": "web", "sequential": True}, ("reload", ["Web"], {"graceful": True, "sequential": True})),
-        ("reloadconfig", {}, ("reloadconfig", None, {})),
-        ("quit", {"waiting": True}, ("quit", None, {})),
-        ("rm", {"name": "web"}, ("rm", ["Web"], {"nostop": False})),
-        ("rm", {"name": "web", "nostop": True}, ("rm", ["Web"], {"nostop": True})),
-        ("kill", {"name": "web"}, ("kill", ["Web"], {"pid": None, "signum": None, "graceful_timeout": None})),
+        ("start", {}, ("start", None, {"single": False})),
+        ("start", {"name": "web"}, ("start", [WEB], {"single": True})),
+        ("start", {"name": None, "match": None}, ("start", None, {"single": False})),
+        ("stop", {"name": "*", "match": "glob"}, ("stop", [WEB, DB], {"single": False})),
+        ("restart", {"name": "db", "match": "simple", "terminate": True}, ("restart", [DB], {"single": True})),
+        ("restart", {}, ("restart_daemon",)),
+        ("reload", {}, ("reload", None, {"graceful": True, "sequential": False, "single": False})),
+        (
+            "reload",
+            {"name": "web", "graceful": "no"},
+            ("reload", [WEB], {"graceful": False, "sequential": False, "single": True}),
+        ),
+        (
+            "reload",
+            {"name": "web", "sequential": True},
+            ("reload", [WEB], {"graceful": True, "sequential": True, "single": True}),
+        ),
+        ("reloadconfig", {}, ("reload_from_config",)),
+        ("quit", {"waiting": True}, ("quit",)),
+        ("rm", {"name": "web"}, ("remove", WEB, {"nostop": False})),
+        ("rm", {"name": "web", "nostop": True}, ("remove", WEB, {"nostop": True})),
+        ("kill", {"name": "web"}, ("kill", WEB, None, None, None)),
         (
             "kill",
             {"name": "web", "pid": "11", "signum": "int", "graceful_timeout": "0.5"},
-            ("kill", ["Web"], {"pid": 11, "signum": signal.SIGINT, "graceful_timeout": 0.5}),
+            ("kill", WEB, 11, signal.SIGINT, 0.5),
         ),
-        ("set", {"name": "web", "options": {"max_age": 5}}, ("set", ["Web"], {"options": {"max_age": 5}})),
-        ("set", {"name": "web", "max_age": 5, "waiting": True}, ("set", ["Web"], {"options": {"max_age": 5}})),
-        (
-            "add",
-            {"name": "New", "cmd": "sleep"},
-            ("add", ["New"], {"cmd": "sleep", "args": None, "options": {}, "start": False}),
-        ),
+        ("set", {"name": "web", "options": {"max_age": 5}}, ("set", WEB, {"max_age": 5})),
+        ("set", {"name": "web", "max_age": 5, "waiting": True}, ("set", WEB, {"max_age": 5})),
+        ("add", {"name": "New", "cmd": "sleep"}, ("add", watcher_spec("New", "sleep"), {"start": False})),
         (
             "add",
             {"name": "n", "cmd": "sleep", "args": ["5"], "options": {"copy_env": True}, "start": "true"},
-            ("add", ["n"], {"cmd": "sleep", "args": ["5"], "options": {"copy_env": True}, "start": True}),
+            ("add", watcher_spec("n", "sleep", args=["5"], copy_env=True), {"start": True}),
         ),
     ],
 )
-def test_request_is_handed_to_the_arbiter(arbiter, name, props, asked):
+def test_request_becomes_an_operation(arbiter, name, props, asked):
     future = execute(arbiter, name, **props)
     assert arbiter.asked == [asked]
     assert future.result(0) == {"done": asked[0]}
+
+
+def test_added_watcher_must_run_as_the_owner_of_the_endpoint(arbiter):
+    arbiter.endpoint_owner = "www-data"
+    for options in ({}, {"uid": "root"}):
+        with pytest.raises(MessageError, match="uid does not match endpoint_owner"):
+            execute(arbiter, "add", name="n", cmd="sleep", options=options)
+    execute(arbiter, "add", name="n", cmd="sleep", options={"uid": "www-data"})
+    assert [asked[0] for asked in arbiter.asked] == ["add"]
 
 
 @pytest.mark.parametrize(
@@ -251,8 +285,8 @@ def test_incr_and_decr_tell_the_new_number_at_once(arbiter, name, nb, number):
     result = execute(arbiter, name, name="web", nb=nb)
     assert isinstance(result, Pending)
     assert result.now == {"numprocesses": number}
-    assert result.later.result(0) == {"done": name}
-    assert arbiter.asked == [(name, ["Web"], {"nb": 1 if nb is None else int(nb)})]
+    assert result.later.result(0) == {"done": "incr"}
+    assert arbiter.asked == [("incr", WEB, (1 if nb is None else int(nb)) * (1 if name == "incr" else -1))]
 
 
 @pytest.mark.parametrize("name", ["incr", "decr"])
@@ -284,7 +318,8 @@ def test_singleton_is_left_alone(arbiter, name):
 )
 def test_signal_goes_to_whom_old_and_new_requests_mean(arbiter, props, sent):
     assert execute(arbiter, "signal", name="web", **props) == {}
-    assert arbiter.watchers[0].signals == [sent]
+    ((_, key, signum, pid, named),) = arbiter.asked
+    assert (key, pid, signum, {key: value for key, value in named.items() if value}) == (WEB, *sent)
 
 
 # ---- requests that are wrong

@@ -15,12 +15,15 @@ import circus
 from circus import green
 from circus.arbiter import Arbiter as PlainArbiter
 from circus.common.future import Future
-from circus.green.arbiter import Arbiter, PumpingArbiter, with_greenlets
+from circus.green.arbiter import Arbiter
+from circus.green.backend import GREEN, GREEN_LOOP
 from circus.green.controller import Controller
 from circus.green.loop import GreenLoop
 from circus.green.pump import GreenPump
 from circus.green.sighandler import SysHandler
+from circus.library import ArbiterHandler
 from circus.loop import Loop
+from circus.runtime.backend import THREADS, backend
 
 PATIENCE = 20
 
@@ -286,15 +289,15 @@ def test_pump_that_stumbles_goes_on(in_hub, caplog):
 def test_get_arbiter_makes_a_green_one_with_threads_for_output():
     arbiter = green.get_arbiter([{"cmd": "true"}])
     assert type(arbiter) is Arbiter
-    assert arbiter.watchers[0].pump_class is None
+    assert arbiter.supervisor.backend is GREEN_LOOP
+    assert GREEN_LOOP.make_pump is THREADS.make_pump
 
 
 @pytest.mark.parametrize("get_arbiter", [green.get_arbiter, circus.get_arbiter])
 def test_stream_backend_gevent_makes_one_with_greenlets_for_output(get_arbiter):
     arbiter = get_arbiter([{"cmd": "true"}], stream_backend="gevent")
-    assert isinstance(arbiter, Arbiter)
-    assert arbiter.watchers[0].pump_class is GreenPump
-    assert arbiter.add_watcher("later", "true").pump_class is GreenPump
+    assert arbiter.supervisor.backend is backend("gevent") is GREEN
+    assert GREEN.make_pump is GreenPump
 
 
 def test_background_is_refused():
@@ -304,15 +307,17 @@ def test_background_is_refused():
         circus.get_arbiter([{"cmd": "true"}], background=True, stream_backend="gevent")
 
 
-def test_arbiter_class_of_a_program_keeps_what_it_adds():
-    class Own(PlainArbiter):
-        def motto(self):
-            return "mine"
+def test_arbiter_class_of_a_program_is_kept():
+    class Own(ArbiterHandler):
+        def _get_arbiter_klass(self, background):
+            return OwnArbiter
 
-    klass = with_greenlets(Own)
-    assert issubclass(klass, PumpingArbiter)
-    assert klass.motto(None) == "mine"
-    assert with_greenlets(PlainArbiter) is with_greenlets(Arbiter) is PumpingArbiter
+    class OwnArbiter(PlainArbiter):
+        pass
+
+    arbiter = Own()([{"cmd": "true"}], stream_backend="gevent")
+    assert type(arbiter) is OwnArbiter
+    assert arbiter.supervisor.backend is GREEN
 
 
 def test_loop_of_an_arbiter_is_green(in_hub):

@@ -1,0 +1,342 @@
+"""Everything below the faces, under one owner: machine, watchers, requests, settings, and the run there may be.
+
+Any thread may call: what concerns the loop is handed over to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from circus.common.future import Future, failed, finished
+from circus.common.names import DEFAULT_ENDPOINT_STATS
+from circus.control import reconfigure
+from circus.control.controller import Controller
+from circus.control.daemon_signals import Meanings
+from circus.control.operations import Operations, Reply
+from circus.control.registry import Registry
+from circus.control.sampling import Asked, Figures, daemon_figures, extend, in_thread, workers_figures
+from circus.control.session import Listeners, Session
+from circus.exc import MessageError
+from circus.loop import Loop
+from circus.machine.arbiter import Arbiter as Decided
+from circus.options.own_programs import Daemon, own_programs
+from circus.options.table import CircusSpec, WatcherSpec
+from circus.runtime import hooks
+from circus.runtime.backend import Backend
+from circus.runtime.live_watcher import LiveWatcher
+from circus.runtime.runtime import Runtime, Surroundings
+
+logger = logging.getLogger("circus")
+
+T = TypeVar("T")
+
+
+class Face(NamedTuple):
+    """What the public face lends: `subject` is handed to hooks and commands, and nothing here looks into it."""
+
+    subject: object
+    build: Callable[[WatcherSpec], LiveWatcher]
+    """A watcher with its public face. Raises what is wrong with its hooks or streams."""
+    ensure_loop: Callable[[], object]
+    """Give `Supervisor.loop` a loop; existing programs override it."""
+    prereload: Callable[[], object]
+
+
+class Supervisor:
+    """`backend` says which loop and pumps are used; `listeners` are taken over from an earlier run by `open`."""
+
+    def __init__(self, face: Face, settings: CircusSpec, backend: Backend) -> None:
+        self.face = face
+        self.backend = backend
+        self.configured = settings  # as the file or the program says
+        self.plugins: list[Mapping[str, Any]] = []
+        self.config_file: str | None = None
+        self.context: Any = None
+        self.loop: Loop | None = None
+        self.owns_loop = True
+        self.pid = os.getpid()
+        self.is_daemon = False  # else somebody's program, which goes on when we end
+        self.restart_wanted = False  # when the last run ended
+        self._exits_to_restart = False
+        self.listeners: Listeners | None = None
+        self.session: Session | None = None
+        self.runtime: Runtime | None = None
+        self._over: dict[str, Any] = {}  # settings that lie over the configured ones: command line, ports chosen
+        self._settings = settings
+        self.controller = Controller(settings.endpoint, settings.multicast_endpoint, None, None, face.subject)
+        self.populate([])
+
+    # ---- settings: the only copy -------------------------------------------------------------------------------
+
+    def settings(self) -> CircusSpec:
+        return self._settings
+
+    def put_over(self, **values: Any) -> None:
+        """Settings that count more than the configuration."""
+        self._over.update(values)
+        self._merge()
+
+    def configure(self, settings: CircusSpec) -> None:
+        """The configuration says something else now; what it changes counts more than what lay over it."""
+        changed = settings.diff(self.configured)
+        self._over = {name: value for name, value in self._over.items() if name not in changed}
+        self.configured = settings
+        self._merge()
+
+    def _merge(self) -> None:
+        self._settings = self.configured.replace(**self._over)
+        self.decided.warmup_delay = self._settings.warmup_delay
+
+    # ---- watchers ----------------------------------------------------------------------------------------------
+
+    def populate(self, watchers: Iterable[LiveWatcher]) -> None:
+        """Begin with a machine that knows of nothing but these watchers."""
+        self.decided = Decided(random.random, self._settings.warmup_delay)
+        self.registry = Registry(self.decided)
+        self.operations = Operations(
+            self.decided, self.registry, lambda: self.runtime, self.face.build, self.face.prereload, self._wake
+        )
+        for watcher in watchers:
+            self.registry.admit(watcher)
+
+    def own_programs(self, settings: CircusSpec, plugins: Iterable[Mapping[str, Any]]) -> list[WatcherSpec]:
+        """Watchers of circusd-stats, if it is wanted, and of these plugins."""
+        daemon = Daemon(
+            settings.endpoint,
+            settings.pubsub_endpoint,
+            settings.stats_endpoint or DEFAULT_ENDPOINT_STATS,
+            settings.check_delay,
+            settings.ssh_server,
+            settings.loglevel,
+            settings.debug,
+            bool(settings.statsd),
+            settings.statsd_close_outputs,
+        )
+        return own_programs(daemon, plugins)
+
+    def _tell_own_programs(self) -> None:
+        """What they must know is certain only when the sockets are open: a port may be left to the system."""
+        for spec in self.own_programs(self._settings, self.plugins):
+            try:
+                watcher = self.registry.get(spec.name)
+            except KeyError:
+                continue
+            if watcher.spec.args != spec.args:
+                self.operations.change(watcher.key, watcher.prepare(spec))
+
+    def reasons(self, now: float) -> dict[str, str]:
+        """Watchers in trouble, and what it is."""
+        told = self.within(lambda: {decided.name: decided.reason(now) for decided in self.decided.in_order()})
+        complaints = {watcher.name: watcher.complaint for watcher in self.registry.all()}
+        return {name: ": ".join(filter(None, (text, complaints.get(name)))) for name, text in told.items() if text}
+
+    # ---- requests, from any thread -----------------------------------------------------------------------------
+
+    def within(self, work: Callable[[], T]) -> T:
+        """Do it in the loop's thread: here and now if this is it or nothing runs."""
+        return work() if self.loop is None else self.loop.call(work)
+
+    def request(
+        self, call: Callable[[Operations], Reply], verb: str, keys: Sequence[int] | None, waits: bool = True
+    ) -> Reply:
+        """Have an operation on these watchers carried out; `waits`: it is not done before their awaited hooks are.
+
+        The future raises RuntimeError in a thread that would wait for itself.
+        """
+        future = self.within(lambda: call(self.operations))
+        return future.guarded_by(lambda: self._may_wait(verb, keys, waits))
+
+    def _may_wait(self, verb: str, keys: Sequence[int] | None, waits: bool) -> None:
+        self.not_in_loop()
+        hook, watcher = hooks.current()
+        if not waits or hook not in hooks.AWAITED or not isinstance(watcher, LiveWatcher):
+            return
+        if keys is None or watcher.key in keys:
+            raise RuntimeError(f"the {hook} hook would wait for {verb!r} of its own watcher, which waits for the hook")
+
+    def not_in_loop(self) -> None:
+        if self.loop is not None and self.loop.is_own_thread:
+            raise RuntimeError("the loop's own thread would wait for itself: use add_done_callback")
+
+    def reload_config(self, path: str | None = None) -> Reply:
+        """Make the watchers be as a file says. MessageError with all its problems."""
+        path = path or self.config_file
+        if path is None:
+            raise MessageError("this arbiter was not started from a configuration file")
+        config = reconfigure.read_config(path)
+        restart = reconfigure.needs_restart(self.configured, config.circus)
+        if restart:
+            logger.warning("[circus] differs (%s): everything is started anew", ", ".join(sorted(restart)))
+            return self.operations.restart_daemon()
+        plugins = reconfigure.plugin_dicts(config)
+        settings: CircusSpec = config.circus.replace(**self._over)
+        wanted = [*self.own_programs(settings, plugins), *config.watchers]
+        plan = reconfigure.prepare(wanted, self.registry, self.face.build)
+        self.plugins = plugins
+        self.configure(config.circus)
+        return plan.carry_out(self.operations)
+
+    def publish(self, watcher: LiveWatcher, event: str, payload: Mapping[str, Any]) -> None:
+        runtime = self.runtime
+        if runtime is not None:
+            self.within(lambda: runtime.publish(watcher.key, event, payload))
+
+    def signal_worker(self, watcher: LiveWatcher, serial: int, signum: int) -> None:
+        """Without asking hooks, as `Process.send_signal` does. Nothing happens if it is not ours any more."""
+
+        def send() -> None:
+            process = watcher.decided.table.get(serial)
+            if self.runtime is not None and process is not None and process.is_live:
+                self.runtime.workers.children.signal(process.pid, signum)
+
+        self.within(send)
+
+    def _wake(self) -> None:
+        if self.loop is not None:
+            self.loop.post(lambda: None)
+
+    # ---- figures -----------------------------------------------------------------------------------------------
+
+    def dstats(self) -> Future[dict[str, Any]]:
+        """Figures of this process."""
+        return in_thread(lambda: daemon_figures(self.pid), self.not_in_loop)
+
+    def event_counts(self) -> dict[str, int]:
+        """Events published, and how many of them subscribers missed because they were slow."""
+        publisher = self.runtime.publisher if self.runtime is not None else None
+        if publisher is None:
+            return {"sent": 0, "dropped": 0}
+        return {"sent": publisher.sent, "dropped": publisher.dropped}
+
+    def stats(self, watchers: Sequence[LiveWatcher], pid: int | None, extended: bool) -> Future[Figures]:
+        """{watcher: {pid: figures}}; taken in another thread, because asking the system takes its time."""
+        wanted = [
+            (w.name, [Asked(p.pid, p.wid, p.started) for p in w.live() if pid in (None, p.pid)]) for w in watchers
+        ]
+        taken = in_thread(lambda: workers_figures(wanted), self.not_in_loop)
+        return self._extended(watchers, taken) if extended else taken
+
+    def _extended(self, watchers: Sequence[LiveWatcher], taken: Future[Figures]) -> Future[Figures]:
+        extended: Future[Figures] = Future(self.not_in_loop)
+
+        def begin() -> None:
+            if self.loop is None or self.runtime is None or taken.exception() is not None:
+                taken.pass_on(extended)
+            else:
+                extend(watchers, taken.result(), self.loop, self.face.subject).pass_on(extended)
+
+        taken.add_done_callback(lambda _: self.within(begin))
+        return extended
+
+    # ---- life --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        return self.session is not None
+
+    def use_loop(self, loop: Loop | None) -> None:
+        """One of the caller's, who runs it; None: one of our own, when it is needed."""
+        self.loop, self.owns_loop = loop, loop is None
+
+    def ensure_loop(self) -> Loop:
+        if self.loop is None:
+            self.face.ensure_loop()
+        assert self.loop is not None, "ensure_loop has made none"
+        return self.loop
+
+    def make_loop(self) -> None:
+        if self.loop is None:
+            self.loop, self.owns_loop = self.backend.make_loop(), True
+
+    def initialize(self) -> None:
+        """Open the sockets and take over children and signals. Raises OSError if an endpoint is in use."""
+        if self.session is not None:
+            return
+        if self.decided.quitting:
+            self.populate(self.registry.all())
+        self.pid = os.getpid()
+        loop = self.ensure_loop()
+        session = Session(loop, self._settings, self.controller, self.context, self.is_daemon)
+        around = Surroundings(
+            self.registry.by_key, self.settings, self.face.subject, self.registry.forget, self._down
+        )
+        runtime = Runtime(self.decided, loop, around, self.backend, session.is_guest)
+        kept, self.listeners = self.listeners, None
+        session.open(runtime, self._meanings(runtime), kept)
+        self.session, self.runtime, self.context = session, runtime, session.context
+        assert session.publisher is not None
+        self.put_over(endpoint=self.controller.endpoint, pubsub_endpoint=session.publisher.endpoint)
+        self._tell_own_programs()
+
+    def _meanings(self, runtime: Runtime) -> Meanings:
+        return Meanings(
+            on_quit=lambda again: self.operations.quit(hurry=again),
+            on_reload=lambda: self.operations.reload(None),
+            on_reopen=self.reopen_logs,
+            on_child=runtime.workers.child_signalled,
+        )
+
+    def reopen_logs(self) -> None:
+        """Open every log file anew, as after it was moved away."""
+
+    def open(self, when_up: Callable[[Future[Any]], object] | None) -> Future[Any]:
+        """Start everything; the future is settled when all watchers are up."""
+        if self.is_running:
+            raise RuntimeError("this arbiter runs already")
+        self.initialize()
+        logger.info("Starting master on pid %s", self.pid)
+        up = self.request(lambda operations: operations.start(None), "start", None)
+        logger.info("Arbiter now waiting for commands")
+        if when_up is not None:
+            up.add_done_callback(when_up)
+        return up
+
+    def start(self, when_up: Callable[[Future[Any]], object] | None) -> Future[Any]:
+        """`open`, and with a loop of our own `run`."""
+        try:
+            up = self.open(when_up)
+        except Exception as exc:  # reported through the future, as programs expect
+            return failed(exc)
+        return self.run() if self.owns_loop else up
+
+    def run(self) -> Future[Any]:
+        """Until everything is down; the future tells whether a restart is wanted."""
+        try:
+            self.ensure_loop().run()
+        except BaseException:  # somebody ends the program from within: it must not leave its children behind
+            if self.runtime is not None:
+                self.runtime.workers.kill_everything()
+            raise
+        finally:
+            self._end()
+        return finished(self.restart_wanted)
+
+    def _down(self, restart: bool) -> None:
+        """Everything is down."""
+        self._exits_to_restart = restart
+        if self.is_daemon and self.decided.restarting:
+            self.controller.pause()  # from now on the next run is asked
+        loop = self.ensure_loop()
+        if self.owns_loop:
+            loop.stop()
+        else:
+            loop.post(self._end)
+
+    def _end(self) -> None:
+        session, self.session = self.session, None
+        if session is None:
+            return
+        session.hear_signals()
+        self.runtime = None
+        self.listeners = session.close(keep=self.decided.restarting and self.is_daemon)
+        self.context = session.context
+        # Read last: the latest request wins, even one that comes when all is down.
+        self.restart_wanted = self._exits_to_restart and self.decided.restarting
+        if self.owns_loop:
+            session.loop.close()
+            self.loop = None
+        logger.info("Arbiter restarting" if self.restart_wanted else "Arbiter exiting")
