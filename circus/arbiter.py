@@ -7,7 +7,6 @@ any thread; inside the loop's thread they act at once.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import time
@@ -29,8 +28,6 @@ from circus.runtime.backend import THREADS, Backend, backend
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.runtime import Runtime
 from circus.watcher import Watcher
-
-logger = logging.getLogger("circus")
 
 GLOBAL_OPTIONS = ("endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint")
 
@@ -445,11 +442,9 @@ def _is_setting(name: str) -> bool:
 
 
 def _from_spec(spec: WatcherSpec) -> Watcher:
-    """Also if it cannot be built yet, which is logged: the other watchers must run."""
+    """Also if it cannot be built, which is said when it is to start: the other watchers must run."""
     watcher = Watcher.from_spec(spec, build=False)
     watcher.live.try_to_build()
-    if watcher.live.obstacle:
-        logger.error("watcher %s cannot be started: %s", spec.name, watcher.live.obstacle)
     return watcher
 
 

@@ -350,15 +350,37 @@ def test_hook_is_set_at_run_time_and_read_anew(tmp_path, hooks_folder):
         assert "our_hooks.nothing" in reply["reason"]
 
 
-def test_hook_that_cannot_be_found_keeps_its_watcher_out_and_no_other(tmp_path):
-    config = """
-        [watcher:web]
+def test_watcher_that_cannot_be_built_is_listed_with_its_reason_and_can_be_started_later(tmp_path):
+    """And holds up no other."""
+    config = f"""
+        [watcher:hook]
         cmd = sleep 60
-        hooks.before_start = no.such.hook
+        hooks.before_start = later.hook
+        copy_env = true
+        env = PYTHONPATH={tmp_path}
+        [watcher:log]
+        cmd = sleep 60
+        stdout_stream.class = FileStream
+        stdout_stream.filename = {tmp_path}/none/log
+        [watcher:directory]
+        cmd = sleep 60
+        stderr_stream.class = FileStream
+        stderr_stream.filename = {tmp_path}
         [watcher:other]
         cmd = sleep 60
     """
     with Daemon(tmp_path, config) as daemon:
         daemon.wait_for_status("other", "active")
-        assert daemon.call("status")["statuses"] == {"other": "active"}
-        assert "no.such.hook" in daemon.wait_for_output("Failed to create watcher")
+        reply = daemon.call("status")
+        assert reply["statuses"] == {"hook": "stopped", "log": "stopped", "directory": "stopped", "other": "active"}
+        assert reply["reasons"]["hook"] == "cannot import 'later.hook': No module named 'later'"
+        assert f"{tmp_path}/none/log" in reply["reasons"]["log"]
+        assert str(tmp_path) in reply["reasons"]["directory"]
+        daemon.wait_for_output("hook is not started: cannot import 'later.hook'")
+
+        (tmp_path / "later.py").write_text("def hook(**_):\n    return True\n")
+        (tmp_path / "none").mkdir()
+        for name in ("hook", "log"):
+            daemon.call("start", name=name, waiting=True)
+            assert daemon.call("status", name=name)["status"] == "active"
+        assert set(daemon.call("status")["reasons"]) == {"directory"}
