@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from circus.common import convert, names
 from circus.config.ini import Document, Problem
 from circus.options.option import Spec
-from circus.options.settings import limit_names, watcher_keys
+from circus.options.settings import limit_names, stream_fault, watcher_keys
 from circus.options.table import CircusSpec, ConfigSpec, StreamSpec, WatcherSpec
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -174,11 +174,4 @@ def _impossible_stream(conf: Mapping[str, object]) -> tuple[str, str] | None:
         return next(iter(conf)), "a stream needs a class or a filename"
     if name and name not in STREAM_CLASSES:
         return "class", f"there is no stream class {name}{_did_you_mean(name, STREAM_CLASSES)}"
-    for key, text in conf.items():
-        option = StreamSpec.lookup(key)
-        try:
-            if option and text:
-                option.kind.parse(str(text))
-        except ValueError as exc:
-            return key, str(exc)
-    return None
+    return stream_fault(conf)

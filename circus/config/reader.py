@@ -19,7 +19,7 @@ from circus.config.ini import Document, Entry, Problem, raise_if_fatal
 from circus.options.kinds import ARGS, HOOK, OPTIONAL_TEXT, STREAM_VALUE, TEXT, USER
 from circus.options.option import Family, Option, Spec
 from circus.options.own_programs import FLAPPING
-from circus.options.settings import contradiction
+from circus.options.settings import contradiction, is_stored, store
 from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, WatcherSpec
 
 # Kinds whose text may use the variables of the watcher's own environment; numbers and switches see only those of
@@ -114,7 +114,7 @@ def _circus(source: Source) -> CircusSpec:
     if "stats_endpoint" in values and not values.get("statsd"):
         source.fault("circus", "stats_endpoint", "switches statsd on; say `statsd = true` to have it so", fatal=False)
         values["statsd"] = True
-    spec = CircusSpec("", _sparse(CircusSpec, values))
+    spec = CircusSpec("", values)
     source.problems += check.circus(spec)
     return spec
 
@@ -147,7 +147,7 @@ def _plain_section(source: Source, section: str, klass: type[Spec], name: str) -
         extras[key] = _unquoted(template.expand(entry.value, known))
         if klass is SocketSpec:
             source.fault(section, key, check.unknown(key, klass), fatal=False)
-    return klass(name, _sparse(klass, values), extras)
+    return klass(name, values, extras)
 
 
 def _unquoted(text: str) -> str:
@@ -210,7 +210,7 @@ def _watcher(source: Source, section: str, name: str, flapping: Mapping[str, Any
             source.problems += check.free_form(section, key)
     if env:
         values["env"] = env
-    return WatcherSpec(name, _sparse(WatcherSpec, {**flapping, **values}), extras)
+    return WatcherSpec(name, {**flapping, **values}, extras)
 
 
 # ---- one entry ---------------------------------------------------------------------------------------------------
@@ -245,22 +245,15 @@ def _store(
     """Parse an entry into `values`. The first of several spellings of an option stays."""
     kind = _kind(option)
     text = entry.value if kind is HOOK else template.expand(entry.value, variables)
-    if isinstance(option, Family):
-        member = entry.key.removeprefix(option.prefix)
-        if entry.key == option.attribute:
-            source.fault(section, entry.key, f"is set by its parts; write {option.prefix}NAME = ...")
-            return
-        target = values.setdefault(option.attribute, {})
-        name = member.lower() if option is WatcherSpec.rlimits else member
-    else:
-        target, name = values, option.attribute
+    if isinstance(option, Family) and entry.key == option.attribute:
+        source.fault(section, entry.key, f"is set by its parts; write {option.prefix}NAME = ...")
+        return
     if kind in (OPTIONAL_TEXT, USER) and not text:
         return  # `uid =` says nothing
     try:
-        target.setdefault(name, kind.parse(text))
+        value = kind.parse(text)
     except ValueError as exc:
         source.fault(section, entry.key, str(exc))
-
-
-def _sparse(klass: type[Spec], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value != getattr(klass, key).default}
+        return
+    if not is_stored(values, option, entry.key):
+        store(values, option, entry.key, value)

@@ -46,14 +46,28 @@ class Kind(Generic[T]):
 
 
 class _Integer(Kind[int]):
+    """A whole number from `lowest` to `highest`."""
+
+    def __init__(self, name: str, lowest: int, highest: int) -> None:
+        super().__init__(name, self._from_text, (int, str), "isn't an integer")
+        self._lowest = lowest
+        self._highest = highest
+
+    def _from_text(self, text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a whole number") from None
+        return self.adapt(number)
+
     def adapt(self, value: Any) -> int:
-        return _bounded(int(value))
+        return _bounded(int(value), self._lowest, self._highest)
 
 
 class _Number(Kind[float]):
     def adapt(self, value: Any) -> float:
         number: float = value  # an int stays one, for `options` to show it as it was sent
-        return _bounded(number)
+        return _bounded(number, -LARGEST_NUMBER, LARGEST_NUMBER)
 
 
 class _Signal(Kind[int]):
@@ -63,9 +77,7 @@ class _Signal(Kind[int]):
 
 class _User(Kind["str | int | None"]):
     def adapt(self, value: Any) -> str | int | None:
-        if value is not None and value < 0:
-            raise ValueError("negative ids mean `leave as it is` to the kernel")
-        return cast("int | None", value)
+        return None if value is None else _id(value)
 
 
 class _Words(Kind["str | list[str] | None"]):
@@ -111,15 +123,20 @@ class _Hook(Kind["tuple[object, bool]"]):
         return target, convert.to_bool(flag)
 
 
-# 31 years in seconds, and more processes than a kernel has. Beyond it `now + delay` or the wait for it may overflow.
-LARGEST = 10**9
+# The bounds are those of the system, and the same wherever a value comes from.
+LARGEST = 2**63 - 1  # what a 64-bit system counts: bytes of a file (off_t), seconds (time_t)
+LARGEST_NUMBER = 2**63  # the float next to it
+MOST_PROCESSES = 2**22  # PID_MAX_LIMIT of Linux
+LARGEST_PORT = 2**16 - 1
+LARGEST_ID = 2**32 - 2  # the one after it is -1 to setuid(2)
 
 N = TypeVar("N", int, float)
 
 
-def _bounded(number: N) -> N:
-    if not -LARGEST <= number <= LARGEST:  # also true of NaN, which compares with nothing
-        raise ValueError(f"{number!r} is out of range: up to {LARGEST} is possible")
+def _bounded(number: N, lowest: int, highest: int) -> N:
+    if not lowest <= number <= highest:  # also true of NaN, which compares with nothing
+        span = f"from {lowest} to {highest}" if lowest > -highest else f"up to {highest}"
+        raise ValueError(f"{number!r} is out of range: {span} is possible")
     return number
 
 
@@ -131,20 +148,12 @@ def _words(value: str) -> str | None:
     return value or None
 
 
-def _integer(value: str) -> int:
-    try:
-        number = int(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a whole number") from None
-    return _bounded(number)
-
-
 def _number(value: str) -> float:
     try:
         number = float(value)
     except ValueError:
         raise ValueError(f"{value!r} is not a number") from None
-    return _bounded(number)
+    return _bounded(number, -LARGEST_NUMBER, LARGEST_NUMBER)
 
 
 def _octal(value: str) -> int:
@@ -158,7 +167,19 @@ def _octal(value: str) -> int:
 
 
 def _user(value: str) -> str | int:
-    return int(value) if value.isdecimal() and len(value) < 11 else value
+    try:
+        number = int(value)
+    except ValueError:
+        return value
+    return _id(number)
+
+
+def _id(number: int) -> int:
+    if number < 0:
+        raise ValueError(f"'{number}' is no user or group: negative ids mean `leave as it is` to the kernel")
+    if number > LARGEST_ID:
+        raise ValueError(f"'{number}' is no user or group: the kernel has ids up to {LARGEST_ID}")
+    return number
 
 
 def _rlimit(value: str) -> int | None:
@@ -185,7 +206,9 @@ TEXT: Kind[str] = Kind("text", _text, (str,), "isn't a string")
 OPTIONAL_TEXT: Kind[str | None] = Kind("text", _text, (str, type(None)), "isn't a string")
 ARGS: Kind[str | list[str] | None] = _Words("words", _words, (str, list, tuple, type(None)), "isn't a list or string")
 WORDS: Kind[list[str]] = Kind("list", str.split, (str, list), "isn't a list")
-INTEGER: Kind[int] = _Integer("integer", _integer, (int, str), "isn't an integer")
+INTEGER: Kind[int] = _Integer("integer", -LARGEST, LARGEST)
+PROCESSES: Kind[int] = _Integer("integer", -LARGEST, MOST_PROCESSES)  # fewer than none is none
+PORT: Kind[int] = _Integer("integer", 0, LARGEST_PORT)
 NUMBER: Kind[float] = _Number("number", _number, (int, float, str), "isn't a number")
 BOOLEAN: Kind[bool] = Kind("boolean", convert.to_bool, (bool, str), "isn't a valid boolean")
 SIGNAL: Kind[int] = _Signal("signal", convert.to_signum, (int, str), "isn't an integer")

@@ -90,7 +90,11 @@ class Spec:
         self, name: str = "", values: Mapping[str, Any] | None = None, extras: Mapping[str, Any] | None = None
     ) -> None:
         self.name = name
-        self.values: Mapping[str, Any] = dict(values or {})
+        self.values: Mapping[str, Any] = {
+            attribute: value
+            for attribute, value in (values or {}).items()
+            if value != getattr(type(self), attribute).default
+        }
         self.extras: Mapping[str, Any] = dict(extras or {})
 
     @classmethod

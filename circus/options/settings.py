@@ -75,9 +75,9 @@ def apply_options(spec: WatcherSpec, options: Mapping[str, Any]) -> tuple[Watche
         assert option is not None
         if option.effect is Effect.FIXED:
             raise MessageError(f"'{key}' {option.effect.value}")
-        _put(values, option, key, value)
+        store(values, option, key, value)
         effects[key] = _cost(spec, values, option)
-    changed = WatcherSpec(spec.name, _sparse(values), spec.extras)
+    changed = WatcherSpec(spec.name, values, spec.extras)
     reason = contradiction(changed)
     if reason and reason != contradiction(spec):
         raise ValueError(reason)
@@ -110,10 +110,10 @@ def watcher_spec(name: str, cmd: str | None = None, /, **kwargs: Any) -> Watcher
                 extras[key] = value
         elif value is not None or key.startswith("rlimit_"):
             try:
-                _put(values, option, key, _check(option, key, _plain_argument(option, value)))
+                store(values, option, key, _check(option, key, _plain_argument(option, value)))
             except MessageError as exc:
                 raise ValueError(str(exc)) from None
-    spec = WatcherSpec(name, _sparse(values), extras)
+    spec = WatcherSpec(name, values, extras)
     reason = contradiction(spec)
     if reason:
         raise ValueError(reason)
@@ -137,8 +137,26 @@ def contradiction(spec: WatcherSpec) -> str | None:
         return "copy_path needs copy_env"
     if spec.virtualenv and not spec.copy_env:
         return "virtualenv needs copy_env"
+    for stream in ("stdout_stream", "stderr_stream"):
+        fault = stream_fault(getattr(spec, stream))
+        if fault:
+            return f"{stream}.{fault[0]}: {fault[1]}"
     if spec.virtualenv and not os.path.isdir(spec.virtualenv):
         return f"virtualenv {spec.virtualenv!r} is not a directory"
+    return None
+
+
+def stream_fault(conf: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The key of a value that no stream class of ours can take, and why. Others know for themselves."""
+    if any(letter in str(conf.get("class", "")) for letter in ".:"):
+        return None
+    for key, value in conf.items():
+        option = StreamSpec.lookup(key)
+        try:
+            if option and value and isinstance(value, (str, int)):
+                option.kind.parse(str(value))
+        except ValueError as exc:
+            return key, str(exc)
     return None
 
 
@@ -166,15 +184,13 @@ def _check_member(family: Family[Any], key: str, value: Any) -> Any:
     return family.item.check(key, value)
 
 
-def _put(values: dict[str, Any], option: Option[Any], key: str, value: Any) -> None:
-    """Store a checked value. A hook or stream option of None is taken away."""
+def store(values: dict[str, Any], option: Option[Any], key: str, value: Any) -> None:
+    """Put a value of `option`, written `key`, among `values`. A hook or stream option of None is taken away."""
     if option is WatcherSpec.numprocesses:
         value = max(0, value)
     if isinstance(option, Family):
-        if key == option.attribute:
-            members = dict(value)
-        else:
-            members = {**values.get(option.attribute, {}), key.removeprefix(option.prefix): value}
+        whole = key == option.attribute
+        members = dict(value) if whole else {**values.get(option.attribute, {}), _member(option, key): value}
         if option is WatcherSpec.rlimits:
             value = {name.lower(): limit for name, limit in members.items()}
         else:
@@ -182,9 +198,17 @@ def _put(values: dict[str, Any], option: Option[Any], key: str, value: Any) -> N
     values[option.attribute] = value
 
 
-def _sparse(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is the default anyway, so that a spec says no more than its section."""
-    return {key: value for key, value in values.items() if value != getattr(WatcherSpec, key).default}
+def is_stored(values: Mapping[str, Any], option: Option[Any], key: str) -> bool:
+    """Whether `values` says something about what is written `key`."""
+    if isinstance(option, Family):
+        return _member(option, key) in values.get(option.attribute, {})
+    return option.attribute in values
+
+
+def _member(family: Family[Any], key: str) -> str:
+    """The name within its family of what is written `key`. Limits are known in any case."""
+    name = key.removeprefix(family.prefix)
+    return name.lower() if family is WatcherSpec.rlimits else name
 
 
 # ---- reading back: `options` and `get` ---------------------------------------------------------------------------
@@ -209,8 +233,7 @@ def lookup_value(spec: WatcherSpec, key: str, working_dir: str | None = None) ->
     if option is WatcherSpec.working_dir and value is None:
         return working_dir
     if isinstance(option, Family) and key != option.attribute:
-        member = key.removeprefix(option.prefix)
-        return _plain(value[member.lower() if option is WatcherSpec.rlimits else member])
+        return _plain(value[_member(option, key)])
     return _plain(value)
 
 

@@ -20,6 +20,8 @@ from circus.options.kinds import (
     NUMBER,
     OCTAL,
     OPTIONAL_TEXT,
+    PORT,
+    PROCESSES,
     RLIMIT,
     SIGNAL,
     STREAM_VALUE,
@@ -49,7 +51,7 @@ class CircusSpec(Spec):
     umask = Option(OCTAL, None, FIXED, "file mode mask of circusd and its programs, octal")
     httpd = Option(BOOLEAN, False, FIXED, "run the web console")
     httpd_host = Option(TEXT, "localhost", FIXED, "host the web console listens on")
-    httpd_port = Option(INTEGER, 8080, FIXED, "port the web console listens on")
+    httpd_port = Option(PORT, 8080, FIXED, "port the web console listens on")
     httpd_close_outputs = Option(BOOLEAN, False, FIXED, "send the output of the web console to /dev/null")
     debug = Option(BOOLEAN, False, FIXED, "plugins and statistics write to the output of circusd, at level debug")
     debug_gc = Option(BOOLEAN, False, FIXED, "print what the garbage collector finds")
@@ -72,7 +74,7 @@ class WatcherSpec(Spec):
 
     cmd = Option(TEXT, "", RELOAD, "program to run, with arguments")
     args = Option(ARGS, None, RELOAD, "more arguments")
-    numprocesses = Option(INTEGER, 1, MANAGE, "how many processes to keep")
+    numprocesses = Option(PROCESSES, 1, MANAGE, "how many processes to keep")
     warmup_delay = Option(NUMBER, 0, NOTHING, "pause after starting a process", unit="s")
     working_dir = Option(OPTIONAL_TEXT, None, RELOAD, "directory the program starts in")
     shell = Option(BOOLEAN, False, RELOAD, "run cmd through /bin/sh -c")
@@ -141,7 +143,7 @@ class SocketSpec(Spec):
     __slots__ = ()
 
     host = Option(TEXT, "localhost", FIXED, "address to listen on")
-    port = Option(INTEGER, 8080, FIXED, "port to listen on; 0: any free one")
+    port = Option(PORT, 8080, FIXED, "port to listen on; 0: any free one")
     family = Option(TEXT, "AF_INET", FIXED, "AF_INET, AF_INET6 or AF_UNIX")
     type = Option(TEXT, "SOCK_STREAM", FIXED, "SOCK_STREAM, SOCK_DGRAM, ...")
     path = Option(OPTIONAL_TEXT, None, FIXED, "file of a unix socket")

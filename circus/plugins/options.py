@@ -7,13 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from circus.common.names import res_name
+from circus.options.kinds import LARGEST, LARGEST_NUMBER
 from circus.plugins import CircusPlugin
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-# A delay beyond it (31 years in seconds) overflows a wait; a count beyond it is never reached.
-LARGEST = 10**9
 
 OWN_PROGRAMS = ("circusd-stats", "circushttpd")
 
@@ -40,8 +38,8 @@ def number(text: str) -> float:
         value = float(text)
     except ValueError:
         raise ValueError("it is not a number") from None
-    if not 0 <= value <= LARGEST:  # NaN compares with nothing
-        raise ValueError(f"a number from 0 to {LARGEST} is needed")
+    if not 0 <= value <= LARGEST_NUMBER:  # NaN compares with nothing
+        raise ValueError(f"a number from 0 to {LARGEST_NUMBER} is needed")
     return value
 
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from circus.common.names import ACTIVE
 from circus.loop import Timer
-from circus.plugins.options import LARGEST, option, positive
+from circus.options.kinds import LARGEST
+from circus.plugins.options import option, positive
 from circus.plugins.statsd import BaseObserver, Metric
 
 logger = logging.getLogger("circus")

@@ -6,6 +6,7 @@ This is about wall-clock time on purpose: people want one file per day of their 
 
 from __future__ import annotations
 
+import math
 import time
 
 _DAY = 86400
@@ -63,4 +64,7 @@ class Schedule:
         if self.utc:
             return at - at % _DAY + days * _DAY
         now = time.localtime(at)
-        return time.mktime((now.tm_year, now.tm_mon, now.tm_mday + days, 0, 0, 0, 0, 0, -1))
+        try:
+            return time.mktime((now.tm_year, now.tm_mon, now.tm_mday + days, 0, 0, 0, 0, 0, -1))
+        except OverflowError:  # beyond every calendar: it does not come
+            return math.inf

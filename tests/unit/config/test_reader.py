@@ -396,6 +396,13 @@ def test_a_key_without_a_value_says_nothing(key):
     assert result.only == WatcherSpec("a", {"cmd": "x"})
 
 
+@pytest.mark.parametrize("size", [1073741824, 2**40, 2**63 - 1])
+def test_a_size_may_be_as_big_as_a_file(size):
+    result = read(f"[watcher:a]\ncmd = x\nstdout_stream.class = FileStream\nstdout_stream.max_bytes = {size}")
+    assert not result.problems
+    assert result.only.stdout_stream["max_bytes"] == str(size)
+
+
 def test_an_empty_multicast_endpoint_is_a_value():
     assert read("[circus]\nmulticast_endpoint =").circus.multicast_endpoint == ""
 

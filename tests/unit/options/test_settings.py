@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from circus import config
 from circus.common import names
 from circus.exc import ArgumentError, MessageError
 from circus.options.option import Effect
@@ -22,7 +23,7 @@ from circus.options.settings import (
     watcher_keys,
     watcher_spec,
 )
-from circus.options.table import WatcherSpec
+from circus.options.table import StreamSpec, WatcherSpec
 
 
 def a_hook(*args, **kwargs):
@@ -420,3 +421,55 @@ def test_completion_knows_every_key():
 
 def test_limits_are_those_of_the_system():
     assert {"nofile", "core", "as"} <= limit_names()
+
+
+# ---- bounds: the same by file and by wire --------------------------------------------------------------------------
+
+
+def by_wire(key, value):
+    options = {"stdout_stream.class": "FileStream", key: value}
+    try:
+        apply_options(WatcherSpec("w", {"cmd": "x"}), options)
+    except (MessageError, ValueError):
+        return False
+    return True
+
+
+def by_file(key, value):
+    text = f"[watcher:w]\ncmd = x\nstdout_stream.class = FileStream\n{key} = {value}"
+    _, problems = config.read("c.ini", {}, lambda path: text, lambda pattern: [])
+    return not [problem for problem in problems if problem.fatal or problem.skips]
+
+
+def numbers(spec):
+    return [option.name for option in spec.options() if option.kind.name in ("integer", "number")]
+
+
+NUMBERS = [*numbers(WatcherSpec), *(f"stdout_stream.{name}" for name in numbers(StreamSpec))]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_a_bound_is_the_same_by_file_and_by_wire(key):
+    for value in (-1, 0, 1, 10**9, 2**22, 2**22 + 1, 10**10, 2**63 - 1, 2**63, 10**30):
+        assert by_wire(key, value) == by_wire(key, str(value)) == by_file(key, value), value
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_only_the_number_of_processes_is_bounded_below_what_a_64_bit_system_counts(key):
+    assert by_file(key, 2**62) is (key != "numprocesses")
+
+
+@pytest.mark.parametrize("key", ["uid", "gid"])
+def test_an_id_is_bounded_where_the_kernel_does_it(key):
+    for value, right in ((0, True), (2**32 - 2, True), (2**32 - 1, False), (-1, False), (2**40, False)):
+        assert by_wire(key, value) is by_wire(key, str(value)) is by_file(key, value) is right, value
+
+
+def test_a_value_no_stream_can_take_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"^stdout_stream\.max_bytes: 'lots' is not a whole number$"):
+        apply_options(WatcherSpec("w"), {"stdout_stream": {"class": "FileStream", "max_bytes": "lots"}})
+
+
+def test_values_of_a_stream_class_of_ones_own_are_its_own():
+    spec, _ = apply_options(WatcherSpec("w"), {"stdout_stream": {"class": "my.Stream", "max_bytes": "lots"}})
+    assert spec.stdout_stream["max_bytes"] == "lots"

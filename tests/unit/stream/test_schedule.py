@@ -56,6 +56,11 @@ def test_unknown_unit_is_refused_with_the_list_of_units(when):
         Schedule(when)
 
 
+@pytest.mark.parametrize("when", WHENS)
+def test_a_period_longer_than_any_calendar_does_not_end(when):
+    assert Schedule(when, 2**62).next_after(MONDAY_NOON) >= MONDAY_NOON + 2**62
+
+
 @pytest.mark.parametrize("interval", [0, -1, "x"])
 def test_interval_below_one_is_refused(interval):
     with pytest.raises(ValueError):
