@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from circus.common.names import ACTIVE
 from circus.loop import Timer
-from circus.options.kinds import LARGEST
 from circus.plugins.options import option, positive
 from circus.plugins.statsd import BaseObserver, Metric
 
@@ -109,4 +108,4 @@ class ServerObserver(BaseObserver):
 
 def _seconds(text: str) -> float:
     """What a socket takes as a time-out: more milliseconds than fit an int are an error to poll(2)."""
-    return min(positive(text), LARGEST / 1000)
+    return min(positive(text), (2**31 - 1) // 1000)
