@@ -66,7 +66,7 @@ def stray_includes(document: Document) -> Iterator[Problem]:
             yield Problem("", 0, "circus", key, "has no effect: an included file includes no others", fatal=False)
 
 
-def circus(spec: CircusSpec) -> Iterator[Problem]:
+def circus(spec: CircusSpec, has_gevent: bool) -> Iterator[Problem]:
     for key in ("endpoint", "pubsub_endpoint"):
         endpoint = getattr(spec, key)
         if "://" not in endpoint:
@@ -75,18 +75,11 @@ def circus(spec: CircusSpec) -> Iterator[Problem]:
     if spec.stream_backend not in (names.THREAD, names.GEVENT):
         text = f"{spec.stream_backend!r} is neither thread nor gevent; thread is used"
         yield Problem("", 0, "circus", "stream_backend", text, fatal=False)
-    elif spec.stream_backend == names.GEVENT and not _is_installed("gevent"):
-        yield Problem("", 0, "circus", "stream_backend", f"gevent {names.NEEDS_GEVENT}, or use thread")
+    elif spec.stream_backend == names.GEVENT and not has_gevent:
+        yield Problem("", 0, "circus", "stream_backend", f"gevent {names.NEEDS_GEVENT}; thread is used", fatal=False)
     if spec.loglevel and spec.loglevel.lower() not in LOG_LEVELS:
         text = f"{spec.loglevel!r} is not one of {', '.join(LOG_LEVELS)}; info is used"
         yield Problem("", 0, "circus", "loglevel", text, fatal=False)
-
-
-def _is_installed(package: str) -> bool:
-    """Without loading it: nobody may fork any more, to go into the background, once gevent is there."""
-    from importlib.util import find_spec
-
-    return find_spec(package) is not None
 
 
 def unknown(key: str, klass: type[Spec]) -> str:

@@ -1,4 +1,7 @@
-"""Which files make up a configuration: the one that is named, then those its `[circus]` section includes."""
+"""Which files make up a configuration: the one that is named, then those its `[circus]` section includes.
+
+What is asked of the system on the way stands here, for tests to put something else in its place.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from circus.config.ini import Document, Problem
 
 ReadFile = Callable[[str], str]
 Glob = Callable[[str], "list[str]"]
+IsInstalled = Callable[[str], bool]
 
 
 def read_text(path: str) -> str:
@@ -22,6 +26,16 @@ def find_files(pattern: str) -> list[str]:
     from glob import glob  # here, because few configurations include others
 
     return glob(pattern)
+
+
+def is_installed(package: str) -> bool:
+    """Without loading it: nobody may fork any more, to go into the background, once gevent is there."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # somebody has put None in its place, to keep it out
+        return False
 
 
 def read_document(path: str, environ: Mapping[str, str], read_file: ReadFile, glob: Glob) -> Document:

@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from circus.common import template
+from circus.common import names, template
 from circus.config import check
 from circus.config.check import unavailable as unavailable
 from circus.config.environments import Environments, merged
-from circus.config.files import Glob, ReadFile, find_files, read_document, read_text
+from circus.config.files import Glob, IsInstalled, ReadFile, find_files, is_installed, read_document, read_text
 from circus.config.ini import Document, Entry, Problem, raise_if_fatal
 from circus.options.kinds import ARGS, HOOK, OPTIONAL_TEXT, STREAM_VALUE, TEXT, USER
 from circus.options.option import Family, Option, Spec
@@ -39,12 +39,13 @@ def read(
     environ: Mapping[str, str],
     open_file: ReadFile = read_text,
     glob: Glob = find_files,
+    has: IsInstalled = is_installed,
 ) -> tuple[ConfigSpec, list[Problem]]:
     """Specs of everything that can be used, and all problems in the order of the files.
 
     `environ` is the environment of circusd. Never raises for what a file says, nor for a file that is not there.
     """
-    source = examine(path, environ, open_file, glob)
+    source = examine(path, environ, open_file, glob, has)
     return source.config, in_order(source.document, source.problems + unavailable(source.config))
 
 
@@ -72,11 +73,17 @@ class Source:
         self.problems.append(Problem("", 0, section, key, text, fatal, skips))
 
 
-def examine(path: str, environ: Mapping[str, str], open_file: ReadFile = read_text, glob: Glob = find_files) -> Source:
+def examine(
+    path: str,
+    environ: Mapping[str, str],
+    open_file: ReadFile = read_text,
+    glob: Glob = find_files,
+    has: IsInstalled = is_installed,
+) -> Source:
     """As `read`, with the origin of everything, and without asking what this version can do."""
     document = read_document(path, environ, open_file, glob)
     source = Source(document, Environments(document, environ))
-    circus = _circus(source)
+    circus = _circus(source, has)
     flapping: dict[str, Any] = {}
     plugins = _by_name(_plugins(source, flapping))  # before the watchers: it may set their defaults
     source.config = ConfigSpec(circus, _by_name(_watchers(source, flapping)), _by_name(_sockets(source)), plugins)
@@ -102,7 +109,7 @@ def _by_name(specs: Iterator[Any]) -> list[Any]:
 # ---- sections ----------------------------------------------------------------------------------------------------
 
 
-def _circus(source: Source) -> CircusSpec:
+def _circus(source: Source, has: IsInstalled) -> CircusSpec:
     values: dict[str, Any] = {}
     known = source.environments.known()
     for key, entry in source.document.entries("circus").items():
@@ -115,7 +122,11 @@ def _circus(source: Source) -> CircusSpec:
         source.fault("circus", "stats_endpoint", "switches statsd on; say `statsd = true` to have it so", fatal=False)
         values["statsd"] = True
     spec = CircusSpec("", values)
-    source.problems += check.circus(spec)
+    gevent_is_wanted = spec.stream_backend == names.GEVENT
+    has_gevent = gevent_is_wanted and has("gevent")
+    source.problems += check.circus(spec, has_gevent)
+    if gevent_is_wanted and not has_gevent:
+        return CircusSpec("", {**spec.values, "stream_backend": names.THREAD})
     return spec
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from circus.client import CircusClient
 from tests.real.support import Daemon, Program, host_program, ipc_endpoints, wait_for
 
 pytest.importorskip("gevent", reason="the extra `green` is not installed; tests/run installs it")
@@ -143,17 +144,24 @@ def test_circusd_goes_into_the_background_before_gevent_is_loaded(tmp_path):
         wait_for(lambda: not pidfile.exists())
 
 
-@pytest.mark.parametrize("words", [["--check"], [], ["--daemon"]])
-def test_circusd_without_gevent_says_what_to_install(tmp_path, words):
+def test_circusd_without_gevent_says_what_to_install_and_uses_threads(tmp_path):
+    endpoints = ipc_endpoints(tmp_path)
     path = tmp_path / "circus.ini"
-    path.write_text("[circus]\nstream_backend = gevent\n[watcher:web]\ncmd = sleep 600\n")
+    path.write_text(f"{endpoints.section}stream_backend = gevent\n[watcher:web]\ncmd = sleep 600\n")
     script = "import sys; sys.modules['gevent'] = None; from circus.circusd import main; sys.exit(main(sys.argv[1:]))"
-    with Program([sys.executable, "-c", script, *words, str(path)], tmp_path) as program:
-        assert program.wait() == 1
-        assert program.output == (
-            f"error: {path}:2: [circus] stream_backend: gevent needs the package gevent: "
-            "pip install 'circus[green]', or use thread\n"
-        )
+    warning = (
+        f"{path}:6: [circus] stream_backend: gevent needs the package gevent: "
+        "pip install 'circus[green]'; thread is used"
+    )
+    with Program([sys.executable, "-c", script, "--check", str(path)], tmp_path) as program:
+        assert program.wait() == 0
+        assert program.output == f"warning: {warning}\n{path}: good, with 1 watcher\n"
+    with Program([sys.executable, "-c", script, str(path)], tmp_path) as program:
+        program.wait_for_output("Arbiter now waiting for commands")
+        assert program.output.count(warning) == 1
+        client = CircusClient(endpoint=endpoints.control)
+        wait_for(lambda: client.call({"command": "status", "properties": {"name": "web"}})["status"] == "active")
+        client.stop()
 
 
 # ---- programs ----------------------------------------------------------------------------------------------------
@@ -165,6 +173,7 @@ if "patched" in sys.argv:
     monkey.patch_all()
 import json, os, signal, threading
 import gevent, gevent.subprocess
+from circus.client import CircusClient
 from circus.green import get_arbiter
 from circus.green.client import CircusClient
 from circus.green.consumer import CircusConsumer

@@ -44,10 +44,10 @@ class Files(dict):
         return fnmatch.filter(self, pattern)[::-1]  # in no helpful order, as a real one
 
 
-def read(text, environ=None, files=()):
+def read(text, environ=None, files=(), installed=()):
     disk = Files({"main.ini": text, **dict(files)})
     environ = ENVIRON if environ is None else environ
-    return Result(*config.read("main.ini", environ, disk.open_file, disk.glob))
+    return Result(*config.read("main.ini", environ, disk.open_file, disk.glob, installed.__contains__))
 
 
 def read_file(name, environ=None):

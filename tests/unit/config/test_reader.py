@@ -396,6 +396,18 @@ def test_a_key_without_a_value_says_nothing(key):
     assert result.only == WatcherSpec("a", {"cmd": "x"})
 
 
+def test_gevent_that_is_not_there_is_one_warning_and_threads_are_used():
+    result = read("[circus]\nstream_backend = gevent")
+    place, reason = "main.ini:2: [circus] stream_backend", "gevent needs the package gevent"
+    assert result.texts == [f"{place}: {reason}: pip install 'circus[green]'; thread is used"]
+    assert (result.fatal, result.circus.stream_backend) == ([], "thread")
+
+
+def test_gevent_that_is_there_is_used():
+    result = read("[circus]\nstream_backend = gevent", installed=["gevent"])
+    assert (result.texts, result.circus.stream_backend) == ([], "gevent")
+
+
 @pytest.mark.parametrize("size", [1073741824, 2**40, 2**63 - 1])
 def test_a_size_may_be_as_big_as_a_file(size):
     result = read(f"[watcher:a]\ncmd = x\nstdout_stream.class = FileStream\nstdout_stream.max_bytes = {size}")
