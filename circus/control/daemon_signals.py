@@ -1,4 +1,7 @@
-"""What signals mean to the daemon: INT, TERM and QUIT end it, HUP reloads everything, USR1 opens log files anew."""
+"""What signals mean to the daemon: INT, TERM and QUIT end it, HUP reloads everything, USR1 opens log files anew.
+
+Others are ignored, those included that would end us; USR2 is kept for later.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
+from circus.common.convert import signal_name
 from circus.loop import Loop
-from circus.posix.signals import HANDLED, Signals
+from circus.posix.signals import HANDLED, Signals, deadly
 
 logger = logging.getLogger("circus")
 
@@ -30,7 +34,9 @@ class DaemonSignals:
 
     def __init__(self, loop: Loop, meanings: Meanings) -> None:
         self._take(meanings)
-        handled = [signum for signum in HANDLED if meanings.on_child is not None or signum != signal.SIGCHLD]
+        handled = [*HANDLED, *deadly()]  # what means nothing must not end us and leave our programs running
+        if meanings.on_child is None:
+            handled.remove(signal.SIGCHLD)
         self._signals = Signals(self._arrived, loop.add_reader, loop.remove_reader, handled)
         self._signals.install()
 
@@ -66,7 +72,7 @@ class DaemonSignals:
         """Called in the loop, not in the handler: it may log and act."""
         meaning = self._meanings.get(signum)
         if signum != signal.SIGCHLD:
-            name = signal.Signals(signum).name.replace("SIG", "SIG_")
+            name = signal_name(signum).replace("SIG", "SIG_")
             logger.info("Got signal %s%s", name, "" if meaning is not None else ", which means nothing here: ignored")
         if meaning is not None:
             meaning()

@@ -36,6 +36,29 @@ _UNTOUCHED = {
 }
 
 
+# A fault of our own, or taken care of by Python: what the system does then is right.
+_NOT_FROM_OUTSIDE = {
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+}
+_HARMLESS = {signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGTSTP}
+
+
+def deadly() -> list[int]:
+    """Signals that would end this process if somebody sent them, and that nobody has a handler for (signal(7))."""
+    known = {*HANDLED, *_UNTOUCHED, *_NOT_FROM_OUTSIDE, *_HARMLESS}
+    return sorted(
+        signum
+        for signum in signal.valid_signals() - known
+        if signal.getsignal(signum) is signal.SIG_DFL
+    )
+
+
 class Signals:
     """From `install` to `close`, `callback(signum)` is called in the loop's thread, which is the main thread."""
 
@@ -44,7 +67,7 @@ class Signals:
         callback: Callable[[int], object],
         add_reader: Callable[[int, Callable[[], None]], None],
         remove_reader: Callable[[int], None],
-        handled: Sequence[signal.Signals] = HANDLED,
+        handled: Sequence[int] = HANDLED,
     ) -> None:
         self._callback = callback
         self._handled = handled
@@ -52,7 +75,7 @@ class Signals:
         self._remove_reader = remove_reader
         self._noted: deque[int] = deque()
         self._before: dict[int, Any] = {}
-        self._blocked_before: set[signal.Signals] = set()
+        self._blocked_before: set[int] = set()
         self._wakeup_before = -1
         self._pipe: tuple[int, int] | None = None
 

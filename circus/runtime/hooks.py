@@ -88,14 +88,14 @@ def resolve_hook(name: str, value: Any, reload: bool = False) -> Hook:
 class HookRunner:
     """The hook thread of one watcher, started on first use. `post` hands a callable to the main loop.
 
-    `watcher` is whatever `current` is to tell a running hook about whom it belongs to.
+    `watcher` is what `current` tells a running hook it belongs to.
     """
 
     def __init__(self, name: str, post: Callable[[Callable[[], object]], None], watcher: object = None) -> None:
         self._name = name
         self._post = post
         self._watcher = watcher
-        self._queue: SimpleQueue[Callable[[], None] | None] | None = None
+        self._queue: SimpleQueue[Run | None] | None = None
 
     def submit(
         self,
@@ -105,17 +105,12 @@ class HookRunner:
         done: Callable[[Outcome], None],
         begun: Callable[[Run], None] | None = None,
     ) -> Run:
-        """Call the hook after those submitted before; `begun` and `done` run in the main loop."""
-        run = Run(hook, done)
+        """Call the hook after those submitted before; `begun` and `done` run in the main loop.
 
-        def work() -> None:
-            if begun is not None:
-                self._post(lambda: None if run.finished else begun(run))
-            _here.hook, _here.watcher = hook.name, self._watcher
-            outcome = hook.call(*args, **kwargs)
-            self._post(lambda: run.finish(outcome))
-
-        self._ensure_thread().put(work)
+        `done` is called in any case, also if there is no thread to call the hook in.
+        """
+        run = Run(hook, args, kwargs, done, begun)
+        self._put([run])
         return run
 
     def abandon(self, run: Run, error: str) -> None:
@@ -124,10 +119,11 @@ class HookRunner:
             return
         stuck, self._queue = self._queue, None
         if stuck is not None:
-            fresh = self._ensure_thread()
+            waiting = []
             while not stuck.empty():
-                fresh.put(stuck.get())
+                waiting.append(stuck.get())
             stuck.put(None)  # should the hook return one day, its thread ends
+            self._put([other for other in waiting if other is not None])
         run.finish(Outcome(run.hook.ignore_failure, error))
 
     def close(self) -> None:
@@ -135,24 +131,61 @@ class HookRunner:
             self._queue.put(None)
             self._queue = None
 
-    def _ensure_thread(self) -> SimpleQueue[Callable[[], None] | None]:
+    def _put(self, runs: list[Run]) -> None:
+        try:
+            queue = self._ensure_thread()
+        except RuntimeError as exc:  # no thread left: the limits of the system, or of our control group
+            for run in runs:
+                logger.error("Hook '%s' of watcher '%s' is not called: %s", run.hook.name, self._name, exc)
+                run.finish(Outcome(run.hook.ignore_failure, f"not called: {exc}"))
+            return
+        for run in runs:
+            queue.put(run)
+
+    def _ensure_thread(self) -> SimpleQueue[Run | None]:
         if self._queue is None:
-            queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+            queue: SimpleQueue[Run | None] = SimpleQueue()
             # A daemon thread: a hook that never returns must not keep circusd from exiting.
-            threading.Thread(target=_work, args=(queue,), name=f"hooks of {self._name}", daemon=True).start()
+            name = f"hooks of {self._name}"
+            threading.Thread(target=self._work, args=(queue,), name=name, daemon=True).start()
             self._queue = queue
         return self._queue
+
+    def _work(self, queue: SimpleQueue[Run | None]) -> None:
+        while (run := queue.get()) is not None:
+            self._call(run)
+
+    def _call(self, run: Run) -> None:
+        if run.begun is not None:
+            self._post(run.begin)
+        _here.hook, _here.watcher = run.hook.name, self._watcher
+        outcome = run.hook.call(*run.args, **run.kwargs)
+        self._post(lambda: run.finish(outcome))
 
 
 class Run:
     """One call under way; `finish` counts once."""
 
-    __slots__ = ("_done", "finished", "hook")
+    __slots__ = ("_done", "args", "begun", "finished", "hook", "kwargs")
 
-    def __init__(self, hook: Hook, done: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        hook: Hook,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        done: Callable[[Outcome], None],
+        begun: Callable[[Run], None] | None,
+    ) -> None:
         self.hook = hook
+        self.args = args
+        self.kwargs = kwargs
         self.finished = False
         self._done = done
+        self.begun = begun
+
+    def begin(self) -> None:
+        if self.begun is not None and not self.finished:
+            self.begun(self)
 
     def finish(self, outcome: Outcome) -> None:
         if not self.finished:
@@ -171,8 +204,3 @@ _here = _Here()
 def current() -> tuple[str, object]:
     """Name and watcher of the hook that runs in the calling thread; empty and None elsewhere."""
     return _here.hook, _here.watcher
-
-
-def _work(queue: SimpleQueue[Callable[[], None] | None]) -> None:
-    while (work := queue.get()) is not None:
-        work()

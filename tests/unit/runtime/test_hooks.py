@@ -269,3 +269,30 @@ def test_close_lets_the_thread_end_after_what_was_submitted(desk):
     thread.join(20)
     assert not thread.is_alive()
     assert desk.wait(1) == ["last"]
+
+
+def no_thread(monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_hook_without_a_thread_to_run_in_counts_as_failed(desk, runner, monkeypatch, ignored, caplog):
+    no_thread(monkeypatch)
+    runner.submit(hook(yes, ignore=ignored), (), {}, desk.note("hook"))
+    ((_, outcome),) = desk.outcomes
+    assert (outcome.result, outcome.error) == (ignored, "not called: can't start new thread")
+    assert "web" in caplog.text
+
+
+def test_hooks_behind_one_that_is_abandoned_are_answered_even_without_another_thread(desk, runner, monkeypatch):
+    stuck_hook = Stuck()
+    stuck = runner.submit(hook(stuck_hook), (), {}, desk.note("stuck"))
+    runner.submit(hook(yes), (), {}, desk.note("next"))
+    assert stuck_hook.begun.wait(20)
+    no_thread(monkeypatch)
+    runner.abandon(stuck, "too slow")
+    assert {what: outcome.result for what, outcome in desk.outcomes} == {"stuck": False, "next": False}
+    stuck_hook.go.set()
