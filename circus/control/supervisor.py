@@ -281,7 +281,10 @@ class Supervisor:
         )
 
     def reopen_logs(self) -> None:
-        """Open every log file anew, as after it was moved away."""
+        """Open every log file anew, after they were moved away. Our own log follows its path by itself."""
+        for watcher in self.registry.by_key.values():
+            watcher.reopen_streams()
+        logger.info("Log files are opened anew")
 
     def open(self, when_up: Callable[[Future[Any]], object] | None) -> Future[Any]:
         """Start everything; the future is settled when all watchers are up."""

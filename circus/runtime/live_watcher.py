@@ -199,6 +199,11 @@ class LiveWatcher:
         if self.pump is not None:
             self.pump.finish(pid)
 
+    def reopen_streams(self) -> None:
+        """Log files were moved: write to new ones from now on."""
+        if self.pump is not None:
+            self.pump.reopen()
+
     def close_streams(self, done: Callable[[], object]) -> None:
         pump, self.pump = self.pump, None
         if pump is None:

@@ -14,6 +14,7 @@ Optional methods, all called in the pump's thread too:
 
 - `open()` when the watcher starts, and again after a `close()`;
 - `close()` when the watcher stops or the stream is replaced;
+- `reopen()` when circusd was told to open log files anew (SIGUSR1);
 - `end_of_output(pid, name)` when a process has ended and everything it wrote has been handed over.
 """
 

@@ -82,6 +82,9 @@ class FileStream:
         """Open the file, or open it again if the path leads to another one by now."""
         self._follow()
 
+    def reopen(self) -> None:
+        self.open()
+
     def close(self) -> None:
         """Write unfinished stamped lines and close the file. The next `open` or write opens it again."""
         try:

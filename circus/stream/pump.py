@@ -99,6 +99,10 @@ class Pump:
         """Give everything read so far to the old stream, close it, and go on with this one."""
         self._mailbox.put(self._swap, name, stream)
 
+    def reopen(self) -> None:
+        """Have the streams open their files anew."""
+        self._mailbox.put(self._reopen)
+
     def close(self, done: Callable[[], object]) -> None:
         """Read what the pipes hold now, close streams and descriptors, end the thread, then post `done`.
 
@@ -236,6 +240,10 @@ class Pump:
             sink.close()
         sink.replace(stream)
         sink.open()
+
+    def _reopen(self) -> None:
+        for sink in self._sinks.values():
+            sink.reopen()
 
     def _sink(self, name: str) -> Sink:
         sink = self._sinks.get(name)

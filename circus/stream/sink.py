@@ -63,6 +63,12 @@ class Sink:
         if self.stream is not None:
             self._attempt(_nothing, 0)  # opening is a part of every attempt until it succeeded
 
+    def reopen(self) -> None:
+        """Log files were moved: write to new ones from now on."""
+        reopen = getattr(self.stream, "reopen", None)
+        if reopen is not None and self._opened:
+            self._attempt(reopen, 0)
+
     def deliver(self, pid: int, data: memoryview) -> None:
         """Hand over what a process wrote. `data` may be reused when this returns."""
         self.received += len(data)
