@@ -137,8 +137,11 @@ class Sim:
     def restart(self, *watchers: Watcher, single: bool = True) -> int:
         return self._request(self.arbiter.restart, _keys(watchers), single and len(watchers) == 1)
 
-    def reload(self, *watchers: Watcher, single: bool = True, sequential: bool = False) -> int:
-        return self._request(self.arbiter.reload, _keys(watchers), single and len(watchers) == 1, sequential)
+    def reload(
+        self, *watchers: Watcher, single: bool = True, sequential: bool = False, graceful: bool = True
+    ) -> int:
+        is_one = single and len(watchers) == 1
+        return self._request(self.arbiter.reload, _keys(watchers), is_one, sequential, graceful)
 
     def remove(self, watcher: Watcher, nostop: bool = False) -> int:
         return self._request(self.arbiter.remove, watcher.key, nostop)

@@ -16,7 +16,8 @@ class Reload(Command):
     Replaces the processes of a watcher, or of all, without an interruption: new ones are spawned, then the old
     ones are asked to end. With `sequential` it goes one by one. A watcher with `send_hup` sends SIGHUP to its
     processes instead. With `--terminate` (`graceful` false) the old ones end first, as in `restart`.
-    Reloading everything also opens the log files anew.
+    A watcher that is named is started if it is stopped. Without a name only what is to be active is touched: what was
+    stopped, has given up or was never started stays as it is. Reloading everything also opens the log files anew.
 
         $ circusctl reload web --sequential
         ok

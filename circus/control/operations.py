@@ -96,15 +96,17 @@ class Operations:
     def reload(
         self, keys: Keys | None, *, graceful: bool = True, sequential: bool = False, single: bool = False
     ) -> Reply:
+        """Of all only those that are wanted active: what is stopped stays so. A named one is started."""
         if keys is None:
             self._prereload()
-        if not graceful:
-            return self.restart(keys, single=single)
+            keys = [watcher.key for watcher in self._registry.all() if watcher.decided.wanted]
         chosen = self._to_start(keys)
-        for watcher in self._watchers(chosen):
+        for watcher in self._watchers(chosen) if graceful else ():
             if watcher.prereload is not None:
                 watcher.prereload()
-        return self._request(lambda now, ticket: self._decided.reload(now, ticket, chosen, single, sequential))
+        return self._request(
+            lambda now, ticket: self._decided.reload(now, ticket, chosen, single, sequential, graceful)
+        )
 
     # ---- options -----------------------------------------------------------------------------------------------
 

@@ -126,15 +126,31 @@ class Arbiter:
             self._begin_in_order(self._autostarted(keys), _start, job, resting)
 
     def reload(
-        self, now: float, ticket: int, keys: list[int], single: bool = False, sequential: bool = False
+        self,
+        now: float,
+        ticket: int,
+        keys: list[int],
+        single: bool = False,
+        sequential: bool = False,
+        graceful: bool = True,
     ) -> None:
+        """A single one is started if it is stopped. Of many only those are touched that are wanted active.
+
+        `graceful` false: the old processes end first.
+        """
         if self._refuse(ticket):
             return
         job = self._job(ticket, jobs.info_of_restart if single else jobs.nothing)
 
         def begin(watcher: Watcher, now: float, turn: Turn | None = None) -> Goal:
+            if not graceful:
+                watcher.restart(now)
+                return jobs.up(watcher, watcher.stops)
             watcher.reload(now, sequential)
             return jobs.replaced(watcher, watcher.stops)
+
+        def begin_if_wanted(watcher: Watcher, now: float, turn: Turn) -> Goal:
+            return begin(watcher, now) if watcher.wanted else jobs.settled
 
         if single:
             watcher = self.watchers[keys[0]]
@@ -142,7 +158,8 @@ class Arbiter:
             self._jobs.expect(job, watcher, begin(watcher, now))
             self._touch(watcher)
         else:
-            self._begin_in_order(self._ordered(keys), begin, job, {})
+            wanted = [key for key in self._ordered(keys) if self.watchers[key].wanted]
+            self._begin_in_order(wanted, begin_if_wanted, job, {})
 
     def change(self, now: float, ticket: int, key: int, spec: WatcherSpec, replace: bool, updates: int = 0) -> None:
         """Give a watcher another spec. `updates` is how many options that were: each is published."""

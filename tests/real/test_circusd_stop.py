@@ -194,6 +194,26 @@ def test_hangup_reloads_every_watcher_gracefully(tmp_path: Path) -> None:
         assert {"a.stop", "b.stop", "c.stop"}.isdisjoint(topics)
 
 
+@pytest.mark.parametrize("how", ["SIGHUP", "reload", "reload --terminate"])
+def test_reload_of_all_leaves_alone_what_does_not_run(tmp_path: Path, how: str) -> None:
+    config = "[watcher:web]\ncmd = sleep 60\n[watcher:by-hand]\ncmd = sleep 60\n"
+    config += "[watcher:nightly]\ncmd = sleep 60\nautostart = False\n"
+    with Daemon(tmp_path, config) as daemon:
+        for name in ("web", "by-hand"):
+            daemon.wait_for_status(name, "active")
+        daemon.call("stop", name="by-hand", waiting=True)
+        before = daemon.pids("web")
+        if how == "SIGHUP":
+            daemon.signal(signal.SIGHUP)
+        else:
+            daemon.call("reload", graceful="terminate" not in how, waiting=True)
+        daemon.wait_for(lambda: daemon.pids("web") and set(daemon.pids("web")).isdisjoint(before))
+        statuses = daemon.call("status")["statuses"]
+        assert statuses == {"by-hand": "stopped", "nightly": "stopped", "web": "active"}
+        daemon.call("reload", name="nightly", waiting=True)
+        assert daemon.call("status", name="nightly")["status"] == "active"
+
+
 # ---- and starts again ------------------------------------------------------------------------------------------
 
 

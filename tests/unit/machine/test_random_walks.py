@@ -129,11 +129,14 @@ class Walk(RuleBasedStateMachine):
     @rule(verb=st.sampled_from(["start", "stop", "restart", "reload"]))
     def request_of_all(self, verb: str) -> None:
         watchers = list(self.sim.arbiter.watchers.values())
-        for watcher in watchers:
-            starts = verb == "reload" or watcher.spec.autostart
-            if verb in ("stop", "restart") or starts:
-                self.requested[watcher.key] = verb != "stop" and starts
+        for watcher in watchers if verb != "reload" else ():  # a reload of all starts nothing and stops nothing
+            if verb in ("stop", "restart") or watcher.spec.autostart:
+                self.requested[watcher.key] = verb != "stop" and watcher.spec.autostart
         getattr(self.sim, verb)(*watchers, single=False)
+
+    @rule()
+    def reload_of_all_without_grace(self) -> None:
+        self.sim.reload(*self.sim.arbiter.watchers.values(), single=False, graceful=False)
 
     @rule(
         watcher=watchers,

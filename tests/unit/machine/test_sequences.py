@@ -186,6 +186,57 @@ def test_reload_of_many_is_in_order_and_waits_for_each() -> None:
     assert ticket in sim.replies
 
 
+def test_reload_of_all_leaves_alone_what_was_stopped_never_started_or_has_given_up() -> None:
+    sim = Sim()
+    sim.program("broken", Program(fails="no such file"))
+    sim.program("job", Program(lives=1.0, code=0), Program())
+    stopped, nightly, broken = sim.add("stopped"), sim.add("nightly", autostart=False), sim.add("broken", max_retry=1)
+    job, web = sim.add("job", respawn=False), sim.add("web", autostart=False)
+    for watcher in (stopped, broken, job, web):
+        sim.start(watcher)
+    sim.stop(stopped)
+    sim.rest()
+    sim.program("broken", Program())
+    sim.told()
+    ticket = sim.reload(stopped, nightly, broken, job, web, single=False)
+    told = ["spawn web.2", "event web spawn 2", "TERM web.1", "event web reap 1 (-15)", "event web reload"]
+    assert sim.told() == told
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_reload_of_all_does_not_start_what_went_down_before_its_turn() -> None:
+    sim = Sim()
+    sim.program("first", Program(), Program(forks_in=2.0))
+    sim.program("job", Program(lives=1.0, code=0))
+    first, job = sim.add("first", priority=1), sim.add("job", respawn=False)
+    sim.start(first, job)
+    ticket = sim.reload(first, job)
+    sim.rest()
+    assert job.is_stopped
+    assert job.starts == 1
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_reload_of_all_without_grace_restarts_what_is_wanted_in_order_and_nothing_else() -> None:
+    sim = Sim()
+    stopped, first, second = sim.add("stopped"), sim.add("first", priority=1), sim.add("second", autostart=False)
+    for watcher in (first, second):
+        sim.start(watcher)
+    sim.program("first", Program(forks_in=2.0))
+    ticket = sim.reload(stopped, first, second, graceful=False)
+    assert (first.status, second.pids()) == ("starting", [10005])
+    sim.rest()
+    assert (stopped.status, first.pids(), second.pids()) == ("stopped", [10006], [10007])
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_reload_of_one_by_name_starts_it_if_it_is_stopped() -> None:
+    sim = Sim()
+    nightly = sim.add("nightly", autostart=False)
+    sim.reload(nightly)
+    assert nightly.status == "active"
+
+
 # ---- overtaken -----------------------------------------------------------------------------------------------------
 
 
