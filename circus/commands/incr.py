@@ -6,7 +6,8 @@ from circus.commands.counting import Counting
 class Incr(Counting):
     """Increment the number of processes in a watcher
 
-    A stopped watcher keeps the new number for its next start.
+    A stopped watcher keeps the new number for its next start. One that was to start with 0 processes starts with the
+    first that it is given.
 
         $ circusctl incr web
         3

@@ -79,6 +79,7 @@ class Watcher:
         self.starts = 0  # times a start was asked for
         self.obstacle = ""  # why it cannot be started, whatever is wanted; found out elsewhere
         self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
+        self._waits_for_number = False  # it was to start with 0 processes, and does so when it may have some
 
     # ---- what can be asked -------------------------------------------------------------------------------------
 
@@ -145,6 +146,7 @@ class Watcher:
         """Active and complete. On an active watcher it fires again what ended or waits after a crash."""
         self.wanted = True
         self.starts += 1
+        self._waits_for_number = False
         self._context.trouble = ""
         if self.phase in _RUNNING:
             self.pool.start_again()
@@ -178,6 +180,8 @@ class Watcher:
         self.pool.change(spec, now)
         if replace:
             self.replace(now)
+        if self._waits_for_number and self.pool.target > 0:
+            self.start(now)
 
     def end(self, now: float, serials: list[int], signum: int | None, timeout: float | None) -> None:
         """The `kill` command: stop signal, then SIGKILL after `timeout`; replaced like any other that ended."""
@@ -292,7 +296,8 @@ class Watcher:
             return False
         if self.pool.target == 0 and not self.spec.singleton:
             self._context.log("warning", f"{self.name} is not started: numprocesses is 0")
-            self._context.trouble = "numprocesses was 0 when it was to start"
+            self._context.trouble = "it starts when numprocesses is above 0"
+            self._waits_for_number = True
             self._rest()
             self._context.publish(names.STOP)
             return False
@@ -349,7 +354,7 @@ class Watcher:
 
     def _halt(self, now: float, trouble: str) -> None:
         self._context.trouble = trouble
-        self.wanted = False
+        self.wanted = self._waits_for_number = False
         self._start_timeout.drop()
         if self.phase in _RUNNING:
             self.phase = Phase.STOPPING

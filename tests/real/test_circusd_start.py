@@ -202,6 +202,18 @@ def test_daemon_started_without_standard_descriptors_gives_its_children_the_null
         assert "a started" in text_of(tmp_path / "log")
 
 
+def test_incr_starts_what_was_to_start_with_zero_processes(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "[watcher:spare]\ncmd = sleep 60\nnumprocesses = 0\n") as daemon:
+        assert daemon.call("status", name="spare")["status"] == "stopped"
+        assert daemon.call("incr", name="spare", nb=2, waiting=True)["numprocesses"] == 2
+        assert daemon.call("status", name="spare")["status"] == "active"
+        assert len(daemon.pids("spare")) == 2
+        daemon.call("decr", name="spare", nb=2, waiting=True)
+        assert daemon.pids("spare") == []
+        assert daemon.call("incr", name="spare", waiting=True)["numprocesses"] == 1
+        assert len(daemon.pids("spare")) == 1
+
+
 # ---- background ------------------------------------------------------------------------------------------------
 
 

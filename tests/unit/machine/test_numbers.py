@@ -56,6 +56,42 @@ def test_decr_to_zero_stays_active() -> None:
     assert sim.wids(web) == [1]
 
 
+def test_watcher_that_was_to_start_with_zero_processes_starts_when_there_are_to_be_some() -> None:
+    sim = Sim()
+    web = running(sim, numprocesses=0)
+    assert (web.status, web.reason(sim.now)) == ("stopped", "it starts when numprocesses is above 0")
+    ticket = sim.change(web, numprocesses=2)
+    assert (web.status, sim.wids(web)) == ("active", [1, 2])
+    assert sim.replies[ticket].result == {"numprocesses": 2}
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_watcher_that_was_to_start_with_zero_processes_waits_until_it_is_more(number: int) -> None:
+    sim = Sim()
+    web = running(sim, numprocesses=0)
+    sim.change(web, numprocesses=number)
+    assert (sim.told(), web.status) == ([], "stopped")
+
+
+def test_watcher_that_was_to_start_with_zero_processes_and_was_stopped_only_changes_its_number() -> None:
+    sim = Sim()
+    web = running(sim, numprocesses=0)
+    sim.stop(web)
+    assert web.reason(sim.now) == ""
+    sim.change(web, numprocesses=2)
+    assert (sim.told(), web.status) == ([], "stopped")
+
+
+def test_watcher_that_was_to_start_with_zero_processes_does_not_start_during_the_shutdown() -> None:
+    sim = Sim()
+    sim.program("slow", Program(takes=1.0))
+    web, slow = running(sim, numprocesses=0), sim.add("slow")
+    sim.start(slow)
+    sim.quit()
+    sim.change(web, numprocesses=2)
+    assert web.status == "stopped"
+
+
 def test_number_below_zero_is_taken_for_zero() -> None:
     sim = Sim()
     web = running(sim)

@@ -106,7 +106,7 @@ def test_numprocesses_zero_is_a_warning_and_a_stop_event() -> None:
     assert sim.told() == ["event web stop"]
     assert web.is_stopped
     assert sim.logged("warning: web is not started: numprocesses is 0")
-    assert web.reason(sim.now) == "numprocesses was 0 when it was to start"
+    assert web.reason(sim.now) == "it starts when numprocesses is above 0"
     assert sim.replies[ticket].error == ""
     assert sim.replies[ticket].result["info"] == {"started": [], "kept": []}
 
