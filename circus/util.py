@@ -38,7 +38,7 @@ from circus.loop import Loop, Timer
 from circus.posix.daemon import MAXFD
 from circus.posix.info import get_info
 from circus.posix.logs import LOG_DATE_FMT, LOG_DATE_SYSLOG_FMT, LOG_FMT, LOG_LEVELS, configure_logger
-from circus.posix.users import user_info
+from circus.posix.users import user_id, user_info
 from circus.runtime.environment import watcher_env
 from circus.runtime.launching import working_dir as get_working_dir
 
@@ -112,10 +112,8 @@ REDIRECT_TO = os.devnull
 
 def to_uid(name: str | int) -> int:
     """The uid of a user, by name or number. ValueError if there is no such user."""
-    uid, _, _ = user_info(name)
-    assert uid is not None
     try:
-        return pwd.getpwuid(uid).pw_uid
+        return pwd.getpwuid(user_id(name)).pw_uid
     except KeyError:
         raise ValueError(f"{name!r} isn't a valid user id") from None
 

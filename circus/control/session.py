@@ -12,7 +12,7 @@ from circus.control.daemon_signals import DaemonSignals, Meanings
 from circus.loop import Loop
 from circus.options.table import CircusSpec
 from circus.posix import limits, signals, tree
-from circus.posix.users import user_info
+from circus.posix.users import user_id
 from circus.runtime.runtime import Runtime
 from circus.wire.publisher import Publisher
 from circus.wire.server import RequestServer
@@ -100,7 +100,7 @@ class Session:
         controller = self._controller
         self.context = controller.context = self.context or zmq.Context()
         controller.endpoint = self._asked.endpoint
-        controller.endpoint_owner = None if self._asked.owner is None else user_info(self._asked.owner)[0]
+        controller.endpoint_owner = None if self._asked.owner is None else user_id(self._asked.owner)
         controller.start()
         self.publisher = Publisher(self.context, self._asked.pubsub_endpoint)
         self.publisher.start()

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from circus.options.table import WatcherSpec
+from circus.posix.users import user_variables
 
 FindPackages = Callable[[str, str], "list[str]"]
+FindUser = Callable[["str | int | None"], "dict[str, str]"]
 
 
 def virtualenv_packages(directory: str, version: str) -> list[str]:
@@ -45,15 +47,18 @@ def watcher_env(
     environ: Mapping[str, str],
     python_path: Sequence[str] | None = None,
     find_packages: FindPackages = virtualenv_packages,
+    find_user: FindUser = user_variables,
 ) -> dict[str, str]:
     """The environment of a watcher; empty unless its section says something about it.
 
     `environ` is that of circusd and lies below everything if `copy_env` is set; `python_path` (`sys.path` if None) is
-    what `copy_path` copies. ValueError for a virtualenv without packages.
+    what `copy_path` copies. ValueError for a virtualenv without packages, or a user nobody knows.
     """
     env = dict(environ) if spec.copy_env else {}
     if spec.copy_path:
         env["PYTHONPATH"] = os.pathsep.join(sys.path if python_path is None else python_path)
+    if spec.user_env:
+        env.update(find_user(spec.uid))
     env.update(spec.env or {})
     if spec.virtualenv:
         version = spec.virtualenv_py_ver or f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -23,7 +23,7 @@ OUTPUTS = ("stdout", "stderr")
 
 MakePump = Callable[[str, Mapping[str, Any]], Pump]
 
-_ENVIRONMENT = {"env", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver"}
+_ENVIRONMENT = {"env", "user_env", "uid", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver"}
 
 
 class Prepared(NamedTuple):

@@ -8,7 +8,7 @@ import pwd
 
 import pytest
 
-from circus.posix.users import user_info
+from circus.posix.users import user_id, user_info, user_variables
 
 ROOT = pwd.getpwuid(0)
 FREE = next(number for number in range(54321, 60000) if number not in {entry.pw_uid for entry in pwd.getpwall()})
@@ -36,9 +36,27 @@ def test_nobody_named_changes_nothing() -> None:
     assert user_info(None) == (None, None, None)
 
 
-def test_uid_without_an_entry_has_no_groups_and_the_gid_stays_unless_given() -> None:
-    assert user_info(FREE) == (FREE, None, ())
-    assert user_info(str(FREE), 7) == (FREE, 7, ())
+def test_uid_without_an_entry_needs_a_gid_and_has_no_groups() -> None:
+    for uid in (FREE, str(FREE)):
+        with pytest.raises(ValueError, match=f"^uid {FREE} has no passwd entry .* group: set gid as well$"):
+            user_info(uid)
+        assert user_info(uid, 7) == (FREE, 7, ())
+
+
+@pytest.mark.parametrize(("user", "uid"), [(0, 0), (ROOT.pw_name, 0), (FREE, FREE), (str(FREE), FREE)])
+def test_id_of_a_user_needs_no_entry(user: int | str, uid: int) -> None:
+    assert user_id(user) == uid
+
+
+def test_variables_of_a_user_are_those_of_a_login() -> None:
+    expected = {"HOME": ROOT.pw_dir, "USER": ROOT.pw_name, "LOGNAME": ROOT.pw_name}
+    assert user_variables(0) == user_variables("0") == user_variables(ROOT.pw_name) == expected
+    assert user_variables(None) == user_variables(os.geteuid())
+
+
+def test_nobody_knows_the_home_of_a_uid_without_an_entry() -> None:
+    with pytest.raises(ValueError, match=f"^uid {FREE} has no passwd entry that would name its home: set HOME in env "):
+        user_variables(FREE)
 
 
 @pytest.mark.parametrize("user", ["no-such-user", "", "root:root"])

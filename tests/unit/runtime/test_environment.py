@@ -34,6 +34,22 @@ def test_the_python_path_is_copied_below_its_own_variables():
     assert watcher_env(own, {}, python_path=["/a"]) == {"PYTHONPATH": "/own"}
 
 
+def user(uid):
+    return {"HOME": f"/home/{uid}", "USER": str(uid), "LOGNAME": str(uid)}
+
+
+def test_home_and_name_of_the_user_are_set_if_wanted_over_those_of_circusd():
+    spec = watcher_spec("w", uid="web", user_env=True, copy_env=True)
+    assert watcher_env(spec, OUTER, find_user=user) == {"PATH": "/bin", **user("web")}
+    assert watcher_env(watcher_spec("w", user_env=True), OUTER, find_user=user) == user(None)
+    assert watcher_env(watcher_spec("w", uid="web", copy_env=True), OUTER, find_user=user) == OUTER
+
+
+def test_its_own_variables_lie_over_those_of_the_user():
+    spec = watcher_spec("w", uid=5, user_env=True, env={"HOME": "/srv"})
+    assert watcher_env(spec, {}, find_user=user) == {**user(5), "HOME": "/srv"}
+
+
 def with_virtualenv(**more):
     return WatcherSpec("w", {"virtualenv": "/venv", "copy_env": True, **more})
 
