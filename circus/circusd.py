@@ -19,7 +19,7 @@ from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
 from circus.posix.daemon import get_maxfd as get_maxfd
 from circus.posix.daemon import open_standard
-from circus.posix.pidfile import Pidfile
+from circus.posix.pidfile import Pidfile, taken
 
 if TYPE_CHECKING:
     from circus.config import Problem
@@ -173,7 +173,7 @@ def serve(path: str, flags: dict[str, str]) -> int:
 def _rehearse(options: CircusSpec) -> None:
     """Raise what would go wrong at once in the background, where nobody reads it."""
     if options.pidfile and (pid := Pidfile(options.pidfile).validate()):
-        raise RuntimeError(f"another daemon runs: pid file '{options.pidfile}' is stale, current pid {pid}")
+        raise RuntimeError(taken(options.pidfile, pid))
     if not options.loggerconfig:
         _configure_logging(options)
         logs.release()

@@ -60,6 +60,8 @@ class ArbiterHandler:
         With `stream_backend="gevent"` it runs in a greenlet; see `circus.green`. `env` and `name` are accepted and have
         no effect. Other keywords go to `Arbiter`.
         """
+        if "endpoint" in options:
+            raise TypeError("get_arbiter() has no argument 'endpoint': the control endpoint is called 'controller'")
         if isinstance(watchers, str):
             count = controller if isinstance(controller, int) else options.pop("numprocesses", 1)
             watchers = [{"cmd": watchers, "numprocesses": count}]

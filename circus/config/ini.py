@@ -123,6 +123,9 @@ class Document:
 
     def parse(self, text: str, file: str) -> None:
         """Add what `text`, the content of `file`, says. Faults go to `problems`."""
+        if _is_utf_16(text):
+            self._fault(file, 1, "", "the file is written in UTF-16; save it as UTF-8")
+            return
         section: Section | None = None
         entry: Entry | None = None  # the one an indented line continues
         for number, line in _lines(text):
@@ -175,6 +178,11 @@ class Document:
         if line[0] in "#;[":
             text = f"{line!r} is indented, so it is part of this value; comments and sections start in column 1"
             self._fault(entry.file, number, section.name, text, entry.key, False)
+
+
+def _is_utf_16(text: str) -> bool:
+    """By its byte order mark, as it looks when taken for UTF-8, or by the half of a letter that is NUL."""
+    return text.startswith(("\udcff\udcfe", "\udcfe\udcff")) or (len(text) > 1 and "\0" in text[:2])
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

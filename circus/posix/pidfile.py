@@ -123,7 +123,12 @@ class Pidfile:
             self.pid = pid  # ourselves, by another object
             return
         who = "unknown" if other is None else other
-        raise RuntimeError(f"another daemon runs and holds it: pid file '{self.fname}' is stale, current pid {who}")
+        raise RuntimeError(taken(self.fname, who))
+
+
+def taken(path: str, pid: object) -> str:
+    """What is said of a pid file that a live daemon holds."""
+    return f"another daemon runs and holds the pid file '{path}', current pid {pid}: stop it or choose another file"
 
 
 def _take(path: str) -> int | None:

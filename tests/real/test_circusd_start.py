@@ -134,7 +134,8 @@ def test_pid_file_is_there_while_the_daemon_runs(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
         with circusd(tmp_path, "--pidfile", str(path)) as second:
             assert second.wait() == 1
-            assert f"pid file '{path}' is stale, current pid {daemon.pid}" in error_line(second)
+            reason = f"another daemon runs and holds the pid file '{path}', current pid {daemon.pid}: "
+            assert reason in error_line(second)
         assert path.read_text() == f"{daemon.pid}\n"
         daemon.call("quit", waiting=True)
         assert daemon.wait() == 0

@@ -110,7 +110,7 @@ def test_no_content_keeps_a_daemon_from_starting(content: Callable[[], bytes], p
 def test_second_daemon_is_refused_while_the_first_lives_and_not_after_its_death(path: str) -> None:
     first, kill = hold(path)
     try:
-        with pytest.raises(RuntimeError, match=f"pid file '{path}' is stale, current pid {first}"):
+        with pytest.raises(RuntimeError, match=f"holds the pid file '{path}', current pid {first}: "):
             Pidfile(path).create(os.getpid())
         assert Path(path).read_bytes() == b"%d\n" % first
         assert Pidfile(path).validate() == first

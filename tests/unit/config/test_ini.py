@@ -145,6 +145,14 @@ def test_every_fault_is_told_with_its_line():
     assert list(document.sections) == ["t"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_another_encoding_is_told_once(encoding):
+    text = "[circus]\nendpoint = x\n[watcher:a]\ncmd = y\n".encode(encoding).decode("utf-8", "surrogateescape")
+    document = parse(text)
+    assert texts(document) == ["f0:1: the file is written in UTF-16; save it as UTF-8"]
+    assert document.problems[0].fatal and not document.sections
+
+
 def test_a_nul_byte_before_any_section_is_told_as_well():
     assert texts(parse("\0")) == ["f0:1: the line holds a NUL byte"]
 
