@@ -6,7 +6,8 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 
 from circus.common import convert, names
-from circus.config.ini import Document, Problem
+from circus.config import foreign
+from circus.config.ini import Document, Entry, Problem
 from circus.options.option import Spec
 from circus.options.settings import limit_names, stream_fault, watcher_keys
 from circus.options.table import CircusSpec, ConfigSpec, StreamSpec, WatcherSpec
@@ -54,7 +55,7 @@ def sections(document: Document) -> Iterator[Problem]:
 
 def _guess(section: str) -> str:
     kind = section.strip().lower().replace(" ", ":", 1).partition(":")[0]
-    known = {name.partition(":")[0]: name for name in SECTIONS}
+    known = {name.partition(":")[0]: name for name in SECTIONS} | foreign.SECTIONS
     right = known.get(kind) or known.get(convert.nearest(kind, known) or "")
     return f"; did you mean [{right}]?" if right else ""
 
@@ -101,7 +102,9 @@ def free_form(section: str, key: str) -> Iterator[Problem]:
     if CircusSpec.lookup(key):
         yield Problem("", 0, section, key, "is an option of [circus]; here it has no effect", fatal=False)
         return
-    guess = _nearest_watcher_key(key)
+    if foreign.is_decisive(key):
+        return
+    guess = foreign.right_name(key) or _nearest_watcher_key(key)
     if guess:
         yield Problem("", 0, section, key, f"is not an option, only data; did you mean {guess}?", fatal=False)
 
@@ -119,6 +122,16 @@ def flapping(section: str, key: str) -> Iterator[Problem]:
         own = [option.name.removeprefix(prefix) for option in WatcherSpec.options() if option.name.startswith(prefix)]
         text = f"is not known, so it has no effect{_did_you_mean(key, own)}"
         yield Problem("", 0, section, key, text, fatal=False)
+
+
+def cut(section: str, entry: Entry) -> Iterator[Problem]:
+    """A warning for a comment that may be part of a value: of one for a program only the program can tell."""
+    if entry.is_cut:
+        text = (
+            f"a blank and `;` begin a comment, so the value is only {entry.value!r}; "
+            "write `;` without a blank before it"
+        )
+        yield Problem("", 0, section, entry.key, text, fatal=False)
 
 
 def slips(section: str, spec: WatcherSpec) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from circus.common import convert, template
+from circus.config.check import cut
 from circus.config.ini import Document, Problem
 
 PREFIX = "env:"
@@ -27,6 +28,7 @@ class Environments:
         self._document = document
         self._sections = [name for name in document.sections if name.startswith(PREFIX)]
         for key, entry in document.entries("env").items():
+            self.problems += cut("env", entry)
             # circusd's own value comes first, so that `PATH = /x:$(circus.env.PATH)` means one thing everywhere
             self.base[key] = self._expand("env", key, entry.value, {**self.base, **outer})
 
@@ -63,6 +65,7 @@ class Environments:
     def _env_section(self, section: str, below: Mapping[str, str]) -> dict[str, str]:
         env: dict[str, str] = {}
         for key, entry in self._document.entries(section).items():
+            self.problems += cut(section, entry)
             env[key] = self._expand(section, key, entry.value, {**self.outer, **below, **env})
         return env
 

@@ -68,12 +68,13 @@ def raise_if_fatal(problems: Iterable[Problem]) -> None:
 
 
 class Entry:
-    """One `key = value`, with the place it was read from."""
+    """One `key = value`, with the place it was read from. `is_cut`: a comment follows the value."""
 
-    __slots__ = ("file", "key", "line", "value")
+    __slots__ = ("file", "is_cut", "key", "line", "value")
 
-    def __init__(self, key: str, value: str, file: str, line: int) -> None:
+    def __init__(self, key: str, value: str, file: str, line: int, is_cut: bool = False) -> None:
         self.key = key
+        self.is_cut = is_cut
         self.value = value
         self.file = file
         self.line = line
@@ -163,7 +164,8 @@ class Document:
         if not match:
             self._fault(file, number, section.name, f"{line!r} is not of the form `key = value`")
             return Entry("", "", file, number)
-        entry = Entry(match[1].rstrip(), _value(match[2]), file, number)
+        value, is_cut = _value(match[2])
+        entry = Entry(match[1].rstrip(), value, file, number, is_cut)
         first = section.entries.setdefault(entry.key, entry)
         if first is not entry and first.value != entry.value:
             where = f"{first.file}:{first.line}"
@@ -197,11 +199,10 @@ def _is_remark(line: str) -> bool:
     return line[0] in "rR" and line.split(None, 1)[0].lower() == "rem"
 
 
-def _value(text: str) -> str:
-    """A value without the comment after it: at its first `;`, if a blank stands before."""
+def _value(text: str) -> tuple[str, bool]:
+    """A value without the comment after it, and whether there is one: at its first `;`, if a blank stands before."""
     text = text.lstrip()
     at = text.find(";")
-    if at > 0 and text[at - 1].isspace():
-        text = text[:at]
-    text = text.strip()
-    return "" if text == '""' else text
+    is_cut = at > 0 and text[at - 1].isspace()
+    text = (text[:at] if is_cut else text).strip()
+    return "" if text == '""' else text, is_cut

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from circus.common import names, template
-from circus.config import check
+from circus.config import check, foreign
 from circus.config.check import unavailable as unavailable
 from circus.config.environments import Environments, merged
 from circus.config.files import Glob, IsInstalled, ReadFile, find_files, is_installed, read_document, read_text
@@ -21,6 +21,8 @@ from circus.options.option import Family, Option, Spec
 from circus.options.own_programs import FLAPPING
 from circus.options.settings import contradiction, is_stored, store
 from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, WatcherSpec
+
+_FOR_PROGRAMS = ("cmd", "args", "shell_args", "env")  # what is said there means nothing to us
 
 # Kinds whose text may use the variables of the watcher's own environment; numbers and switches see only those of
 # circusd and `[env]`, as they always did.
@@ -156,6 +158,7 @@ def _plain_section(source: Source, section: str, klass: type[Spec], name: str) -
             _store(source, section, values, option, entry, known)
             continue
         extras[key] = _unquoted(template.expand(entry.value, known))
+        source.problems += check.cut(section, entry)
         if klass is SocketSpec:
             source.fault(section, key, check.unknown(key, klass), fatal=False)
     return klass(name, values, extras)
@@ -188,7 +191,8 @@ def _watchers(source: Source, flapping: Mapping[str, Any]) -> Iterator[WatcherSp
             _leave_out(source, section, spec, "name", taken)
             continue
         source.watcher_sections[spec.name] = section
-        key, reason = check.impossible(spec) or ("", contradiction(spec))
+        keys = source.document.entries(section)
+        key, reason = foreign.mistaken(keys) or check.impossible(spec) or ("", contradiction(spec))
         if reason:
             _leave_out(source, section, spec, key, reason)
             source.left_out.append(spec)
@@ -212,8 +216,10 @@ def _watcher(source: Source, section: str, name: str, flapping: Mapping[str, Any
     known, own = source.environments.known(), source.environments.known(env)
     for key, entry in source.document.entries(section).items():
         option = WatcherSpec.lookup(key)
+        if option is None or option.attribute in _FOR_PROGRAMS:
+            source.problems += check.cut(section, entry)
         if key in ("name", "env"):
-            continue  # seen to above
+            continue  # the caller and `env` above have used them
         if option:
             _store(source, section, values, option, entry, own if _kind(option) in _TEXT_KINDS else known)
         else:

@@ -28,11 +28,12 @@ value of every option and where it came from.
     DATABASE = postgres://localhost/$USER
 
     [watcher:web]
-    cmd = python3 -u web.py --number $(circus.wid)   ; a comment
-    numprocesses = 4
+    cmd = python3 -u web.py --number $(circus.wid)
+    numprocesses = 4   ; a comment
 
 - Names of sections and keys are case-sensitive. `=` or `:` separates a key from its value, whichever comes first.
-- `#`, `;` and `rem` in column 1 start a comment. After a value, a blank and `;` do; `#` does not.
+- `#`, `;` and `rem` in column 1 start a comment. After a value, a blank and `;` do; `#` does not. A comment that cuts
+  what a program is given (`cmd`, `args`, environments, data) gets a warning that shows what is left.
 - An indented line continues the value above it, whatever it starts with.
 - `key =` and `key = ""` are empty; other quotes are part of the value. `%` has no meaning.
 - A section may be written several times. Of several definitions of a key the first one counts: that of the main file
@@ -40,7 +41,8 @@ value of every option and where it came from.
 - `[DEFAULT]` gives keys to all other sections, those of environments included.
 - Booleans are `yes true on 1` or `no false off 0`, in any case.
 - Keys of a watcher that are no options are kept as its own data: `circusctl options` shows them, hooks and plugins read
-  them. A key that looks like a slip of an option gets a warning.
+  them. A key that looks like a slip of an option gets a warning. `user`, `command`, `numprocs` and `autorestart`, as
+  other supervisors call `uid`, `cmd`, `numprocesses` and `respawn`, are errors: what would run is not what was meant.
 
 ## Environments and variables
 

@@ -51,7 +51,9 @@ def test_dollars_mean_something_in_environments_only_and_can_be_escaped():
 
 def test_the_first_blank_and_semicolon_begin_a_comment():
     result = read_file("inline_comment.ini")
-    assert not result.problems
+    assert [text.partition(" cmd: ")[2] for text in result.texts] == [
+        "a blank and `;` begin a comment, so the value is only 'sleep 1'; write `;` without a blank before it"
+    ]
     assert result.only.cmd == "sleep 1"
     assert result.only.extras == {"first": "a;b ;c", "hash": "a # b", "tight": "a;b"}
 
@@ -568,7 +570,7 @@ def test_one_wrong_letter_in_a_stream_key_is_told_for_every_built_in_class(key):
     assert [slip for slip in wrong if f" {slip}: the stream has no such option; did you mean " not in told] == []
 
 
-@pytest.mark.parametrize("key", ["mine", "my.own.key", "description", "user", "memory_limit", "team-2"])
+@pytest.mark.parametrize("key", ["mine", "my.own.key", "description", "owner", "memory_limit", "team-2"])
 def test_a_key_of_the_users_own_is_kept_without_a_word(key):
     result = read(f"[watcher:a]\ncmd = x\n{key} = 1")
     assert not result.problems
