@@ -45,10 +45,11 @@ class Program(NamedTuple):
     ignores: tuple[int, ...] = (HUP, USR1)
     takes: float = 0.0  # from a signal it heeds to its end
     stuck: bool = False  # not even SIGKILL ends it
+    foreign: bool = False  # we may not signal it
     fails: str = ""  # why it cannot be executed
     forks_in: float = 0.0  # how long executing it takes
     leaves: int = 0  # descendants that outlive it
-    below: str = "tame"  # or "stubborn" (SIGKILL only), "stuck" (not at all), "growing" (one more, once)
+    below: str = "tame"  # or "stubborn" (SIGKILL only), "stuck" (not at all), "growing" (one more, once), "foreign"
 
 
 class Hook(NamedTuple):
@@ -65,8 +66,14 @@ class Child:
         self.reaped = False
         self.kept = False  # its watcher was forgotten, it lives on
         self.grown = False
+        self.refused = False
         self.descendants: list[int] = []
         self.signals: list[int] = []
+
+    @property
+    def outlives(self) -> bool:
+        """It may outlive the arbiter."""
+        return self.program.stuck or self.program.foreign
 
 
 class Sim:
@@ -191,12 +198,12 @@ class Sim:
         self.settle()
 
     def unstick(self) -> None:
-        """What hung in the kernel ends at last."""
+        """What hung in the kernel ends at last, and so does what could not be signalled."""
         for child in self.children.values():
-            if child.program.stuck or child.program.below == "stuck":
-                child.program = child.program._replace(stuck=False, below="tame")
+            if child.outlives or child.program.below in ("stuck", "foreign"):
+                child.program = child.program._replace(stuck=False, foreign=False, below="tame")
                 child.descendants = []
-                if KILL in child.signals:
+                if KILL in child.signals or child.refused:
                     self._end(child, -KILL)
         self.settle()
 
@@ -343,6 +350,11 @@ class Sim:
         self._told.append(_signal_text(action, self._names[action.key]))
         if not action.sent:
             return
+        if child.program.foreign if not remains else child.program.below == "foreign":
+            child.refused = True
+            refused = events.Refused(action.key, action.serial, f"may not signal {child.pid}")
+            self._later(0.0, lambda: self._fact(refused))
+            return
         if action.scope is not Scope.PROCESS:
             self._signal_descendants(child, action.signum)
         if not remains:
@@ -473,8 +485,8 @@ class Sim:
                 del self.children[child.serial]
 
     def _check_processes(self, watcher: Watcher) -> None:
-        seen = {c.serial: c.pid for c in self._of(watcher) if c.pid and not c.reaped and not c.program.stuck}
-        known = {p.serial: p.pid for p in watcher.table.live() if not self.children[p.serial].program.stuck}
+        seen = {c.serial: c.pid for c in self._of(watcher) if c.pid and not c.reaped and not c.outlives}
+        known = {p.serial: p.pid for p in watcher.table.live() if not self.children[p.serial].outlives}
         assert known == seen, f"{watcher.name}: it takes {known} for running, but it is {seen}"
         for process in watcher.table.in_state(State.ENDING, State.LEFTOVERS):
             has_end = watcher.kill_at(process.serial) is not None or process.kill_sent
@@ -493,7 +505,7 @@ def _check_counts(watcher: Watcher) -> None:
 
 
 def _may_be_left(child: Child) -> bool:
-    return not child.alive or child.kept or child.program.stuck
+    return not child.alive or child.kept or child.outlives
 
 
 def _keys(watchers: tuple[Watcher, ...]) -> list[int]:

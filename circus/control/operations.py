@@ -199,6 +199,7 @@ class Operations:
         """A plain signal goes through the hooks of the watcher; one for descendants goes straight to them.
 
         An unknown pid is silently nobody for a plain signal, and a MessageError where a family is asked for.
+        PermissionError for a process of another user, if we are not root.
         """
         watcher = self._registry.by_key[key]
         found = signalling.targets(watcher, pid, wid)
@@ -209,6 +210,7 @@ class Operations:
                 raise MessageError(f"process {pid!r} not found in '{watcher.name}'")
             signalling.signal_children(found, signum, recursive)
         else:
+            signalling.require_permission(process.pid for process in found)
             for process in found:
                 self._decided.signal(key, process.serial, signum, recursive)
             self._wake()

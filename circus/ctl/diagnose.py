@@ -138,9 +138,9 @@ def _owner(path: str) -> str:
         status = os.stat(path)
     except OSError:
         return "a directory on the way is closed to you; run circusctl as the user of circusd, or as root"
-    from circus.posix.peers import user_name
+    from circus.posix.users import user_name
 
-    user = user_name(status.st_uid)
+    user = f"user {user_name(status.st_uid)}"
     who = f"{user}, or as root" if status.st_uid else "root"
     return f"it belongs to {user} (mode {stat.S_IMODE(status.st_mode):04o}); run circusctl as {who}"
 

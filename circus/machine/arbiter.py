@@ -18,6 +18,7 @@ from circus.machine.events import (
     Event,
     Exited,
     HookDone,
+    Refused,
     Remains,
     Spawned,
     SpawnFailed,
@@ -225,6 +226,8 @@ class Arbiter:
                 self._jobs.ended(key, serial)
             case Remains(_, serial, pids, text):
                 watcher.remaining(now, serial, pids, text)
+            case Refused(_, serial, text):
+                watcher.refused(serial, text)
             case HookDone(_, ticket, ok):
                 watcher.hook_done(now, ticket, ok)
             case _:  # StreamsClosed

@@ -40,6 +40,14 @@ class Remains(NamedTuple):
     text: str = ""
 
 
+class Refused(NamedTuple):
+    """The system does not permit us to signal the process, or anything of what it has left; `text` says which."""
+
+    key: int
+    serial: int
+    text: str
+
+
 class HookDone(NamedTuple):
     """A hook returned, failed or ran out of time; `ok` already takes into account whether failure is ignored."""
 
@@ -54,4 +62,4 @@ class StreamsClosed(NamedTuple):
     key: int
 
 
-Event = Spawned | SpawnFailed | Exited | Remains | HookDone | StreamsClosed
+Event = Spawned | SpawnFailed | Exited | Remains | Refused | HookDone | StreamsClosed

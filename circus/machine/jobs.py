@@ -31,7 +31,7 @@ def stopped(watcher: Watcher) -> Goal:
     at_rest = watcher.phase is Phase.STOPPED
 
     def check(watcher: Watcher) -> Outcome | None:
-        return REACHED if at_rest or watcher.rounds > rounds else None
+        return REACHED if at_rest or watcher.rounds > rounds else _refused(watcher)
 
     return check
 
@@ -44,7 +44,7 @@ def up(watcher: Watcher, stops: int) -> Goal:
             return _down(watcher, stops)
         if watcher.phase is Phase.ACTIVE and watcher.pool.is_complete:
             return Outcome(note=watcher.pool.setback())
-        return _failing(watcher)
+        return _refused(watcher) or _failing(watcher)
 
     return check
 
@@ -61,7 +61,7 @@ def replaced(watcher: Watcher, stops: int) -> Goal:
         is_done = watcher.phase is Phase.ACTIVE and not watcher.pool.reloading
         if is_done and not watcher.table.has_older(generation):
             return REACHED
-        return _failing(watcher)
+        return _refused(watcher) or _failing(watcher)
 
     return check
 
@@ -76,9 +76,14 @@ def gone(serials: Iterable[int]) -> Goal:
     waiting = set(serials)
 
     def check(watcher: Watcher) -> Outcome | None:
-        return None if any(watcher.table.get(serial) for serial in waiting) else REACHED
+        return _refused(watcher) if any(watcher.table.get(serial) for serial in waiting) else REACHED
 
     return check
+
+
+def _refused(watcher: Watcher) -> Outcome | None:
+    """It cannot be ended by us, so that nobody can say when it will end."""
+    return Outcome(f"'{watcher.name}': {watcher.refusal}") if watcher.refusal else None
 
 
 def _down(watcher: Watcher, stops: int) -> Outcome | None:

@@ -35,6 +35,7 @@ class Process:
         "inspections",
         "kill_sent",
         "pid",
+        "refusal",
         "remains",
         "serial",
         "started",
@@ -58,6 +59,7 @@ class Process:
         self.stop_signal = 0  # what it was asked to end with
         self.inspections = 0
         self.remains = ""  # its descendants that live on, for people
+        self.refusal = ""  # why we may not signal it, or what it has left
         self.exit_code: int | None = None
 
     @property

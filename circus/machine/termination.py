@@ -43,6 +43,7 @@ class Termination:
         self._deadlines = context.deadlines
         self._held: dict[int, _Held] = {}  # by the ticket of the hook
         self._stuck: dict[int, Process] = {}
+        self._refused: dict[int, Process] = {}
         self._abandoned: frozenset[int] = frozenset()
 
     # ---- asking ------------------------------------------------------------------------------------------------
@@ -191,11 +192,34 @@ class Termination:
         for kind in ("kill", "stuck", "inspect", "expire"):
             self._deadlines.set((kind, process.serial), None)
         self._stuck.pop(process.serial, None)
+        self._refused.pop(process.serial, None)
+
+    # ---- what we may not signal --------------------------------------------------------------------------------
+
+    def refused(self, process: Process, text: str) -> None:
+        """It ends by itself or not at all. At a shutdown it is left behind."""
+        if not process.refusal:
+            self._context.log("error", f"{self._context.name}: {text}")
+        process.refusal = text
+        self._refused[process.serial] = process
+        if self._context.limits_hooks:
+            self.leave_refused()
+
+    def leave_refused(self) -> None:
+        for process in list(self._refused.values()):
+            if process.state in (State.ENDING, State.LEFTOVERS):
+                self._abandon(process)
+
+    @property
+    def refusal(self) -> str:
+        return "; ".join(process.refusal for process in self._refused.values())
 
     # ---- what does not even die then ---------------------------------------------------------------------------
 
     def _report_stuck(self, process: Process) -> None:
         """SIGKILL has not worked."""
+        if process.refusal:
+            return  # said before, and not the kernel's fault
         whom = process.remains or f"[{process.pid}]"
         self._context.log("error", f"{self._context.name}: SIGKILL has not ended {whom}; it hangs in the kernel")
         self._stuck[process.serial] = process
@@ -203,7 +227,8 @@ class Termination:
             self._abandon(process)
 
     def _abandon(self, process: Process) -> None:
-        self._context.log("error", f"{self._context.name}: leaving {process.remains or [process.pid]} behind")
+        level = "warning" if process.refusal else "error"
+        self._context.log(level, f"{self._context.name}: leaving {process.remains or [process.pid]} behind")
         self._abandoned |= {process.serial}
         self.forget(process)
         self._table.remove(process)
@@ -214,5 +239,7 @@ class Termination:
 
     def reason(self) -> str:
         """For people; empty if nothing is stuck."""
+        if self._refused:
+            return self.refusal
         pids = ", ".join(process.remains or str(process.pid) for process in self._stuck.values())
         return f"SIGKILL does not end {pids}" if pids else ""

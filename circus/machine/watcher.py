@@ -101,6 +101,11 @@ class Watcher:
         return _STATUS.get(self.phase, self.phase.value)
 
     @property
+    def refusal(self) -> str:
+        """Which of its processes cannot be ended, because we may not signal them."""
+        return self._termination.refusal
+
+    @property
     def is_stopped(self) -> bool:
         return self.phase is Phase.STOPPED and not self.wanted
 
@@ -204,6 +209,7 @@ class Watcher:
     def limit_hooks(self, now: float) -> None:
         """From now on a hook may hold up the stop no longer than the graceful timeout. Used by shutdown only."""
         self._context.limits_hooks = True
+        self._termination.leave_refused()
         self._awaited.limit(now)
 
     # ---- facts -------------------------------------------------------------------------------------------------
@@ -254,6 +260,11 @@ class Watcher:
             self._termination.still_there(process, now, text)
         else:
             self.pool.gone(process)
+
+    def refused(self, serial: int, text: str) -> None:
+        process = self.table.get(serial)
+        if process is not None:
+            self._termination.refused(process, text)
 
     def hook_done(self, now: float, ticket: int, ok: bool) -> None:
         if not self._awaited.answer(ticket, ok) and not self._termination.release(ticket, ok):

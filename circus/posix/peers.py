@@ -6,6 +6,8 @@ import os
 import socket
 import struct
 
+from circus.posix.users import user_name
+
 
 class Peer:
     """What could be learnt; everything may be unknown."""
@@ -41,8 +43,9 @@ class Peer:
         """Advice if the process is another user's, who will not obey us."""
         if self.uid is None or os.geteuid() in (0, self.uid):
             return ""
-        who = f"{user_name(self.uid)} and root: run circusctl as one of them" if self.uid else "root: run circusctl so"
-        return f"it obeys only {who}"
+        if self.uid == 0:
+            return "it obeys only root: run circusctl so"
+        return f"it obeys only user {user_name(self.uid)} and root: run circusctl as one of them"
 
 
 def find_peer(sock: socket.socket) -> Peer:
@@ -50,15 +53,6 @@ def find_peer(sock: socket.socket) -> Peer:
         return _unix_peer(sock)
     local, remote = sock.getsockname(), sock.getpeername()
     return _tcp_listener(remote[1]) if local[0] == remote[0] else Peer()
-
-
-def user_name(uid: int) -> str:
-    import pwd
-
-    try:
-        return f"user {pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"user {uid}"
 
 
 def _unix_peer(sock: socket.socket) -> Peer:

@@ -59,6 +59,14 @@ def _entry(user: int | str) -> pwd.struct_passwd | None:
         return None
 
 
+def user_name(uid: int) -> str:
+    """The name of a user, or the number of one without a passwd entry."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def _gid(group: int | str) -> int:
     gid = _number(group)
     if gid is not None:

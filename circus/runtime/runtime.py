@@ -78,7 +78,7 @@ class Runtime:
         self._watchers = around.watchers
         self._backend = backend
         self._system = system
-        self._signalling = Signalling(self.workers, around.watchers, self.publish, system)
+        self._signalling = Signalling(self.workers, around.watchers, machine.on, self.publish, system)
         self._tickets: dict[int, Future[Mapping[str, Any]]] = {}
         self._last_ticket = 0
         self._closed = False

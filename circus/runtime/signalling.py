@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from circus.common import names
 from circus.common.convert import signal_name
 from circus.exc import MessageError
-from circus.machine import actions
+from circus.machine import actions, events
 from circus.machine.actions import Scope
 from circus.machine.process import Process
 from circus.machine.termination import SIGKILL
 from circus.posix import tree
+from circus.posix.permission import refusal
 from circus.posix.processes import ProcessEntry
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.system import System
-from circus.runtime.workers import Workers
+from circus.runtime.workers import Tell, Workers
 
 logger = logging.getLogger("circus")
 
@@ -29,10 +30,11 @@ class Signalling:
     """Performs `Signal` actions on workers, their descendants, and what a dead worker has left."""
 
     def __init__(
-        self, workers: Workers, watchers: Mapping[int, LiveWatcher], publish: Publish, system: System
+        self, workers: Workers, watchers: Mapping[int, LiveWatcher], tell: Tell, publish: Publish, system: System
     ) -> None:
         self._workers = workers
         self._watchers = watchers
+        self._tell = tell
         self._publish = publish
         self._system = system
 
@@ -49,8 +51,11 @@ class Signalling:
         if (worker := self._workers.by_pid.get(action.pid)) is not None:
             self._workers.offspring.before_signal(worker)
         others = self._family(action)
-        if self._workers.children.signal(action.pid, action.signum) and action.announce:
-            self._publish_kill(action, action.pid)
+        try:
+            if self._workers.children.signal(action.pid, action.signum) and action.announce:
+                self._publish_kill(action, action.pid)
+        except PermissionError:
+            self._refused(action, [self._system.refusal(action.pid)])
         hit = self._system.kill_tree(others, action.signum)
         if action.scope is Scope.TREE and action.signum == SIGKILL:
             hit += self._system.kill_all(lambda: self._family(action))
@@ -73,6 +78,12 @@ class Signalling:
         else:
             hit = self._system.kill_tree(self._workers.left_by(worker), action.signum)
         self._tell_hit(action, hit)
+        self._refused(action, [self._system.refusal(entry.pid) for entry in self._workers.left_by(worker)])
+
+    def _refused(self, action: actions.Signal, texts: list[str]) -> None:
+        """A fact for the machine if we may signal nothing of it, and so nothing will come of waiting."""
+        if texts and all(texts):
+            self._tell(events.Refused(action.key, action.serial, "; ".join(texts)), self._system.monotonic())
 
     def _tell_hit(self, action: actions.Signal, hit: list[ProcessEntry]) -> None:
         if not hit or not action.announce:
@@ -101,11 +112,20 @@ def targets(watcher: LiveWatcher, pid: int | None, wid: int | None) -> list[Proc
     return live
 
 
+def require_permission(pids: Iterable[int]) -> None:
+    """PermissionError with a sentence for people if one of these may not be signalled."""
+    for pid in pids:
+        text = refusal(pid)
+        if text:
+            raise PermissionError(text)
+
+
 def signal_child(parents: list[Process], childpid: int, signum: int) -> None:
     """To a direct child of one of these. MessageError if none of them has it."""
     for process in parents:
         for entry in tree.children(process.pid):
             if entry.pid == childpid:
+                require_permission([childpid])
                 tree.kill_tree([entry], signum)
                 return
     raise MessageError(f"no child process {childpid}")
@@ -113,4 +133,6 @@ def signal_child(parents: list[Process], childpid: int, signum: int) -> None:
 
 def signal_children(parents: list[Process], signum: int, recursive: bool) -> None:
     for process in parents:
-        tree.kill_tree(tree.descendants(process.pid) if recursive else tree.children(process.pid), signum)
+        found = tree.descendants(process.pid) if recursive else tree.children(process.pid)
+        hit = {entry.pid for entry in tree.kill_tree(found, signum)}
+        require_permission(entry.pid for entry in found if entry.pid not in hit)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from circus.posix import tree
 from circus.posix.children import Children as RealChildren
 from circus.posix.launch import Child, Launch
+from circus.posix.permission import refusal
 from circus.posix.processes import ProcessEntry
 from circus.posix.spawn import spawn
 from circus.runtime.offspring import Offspring, offspring
@@ -38,10 +39,20 @@ class System(NamedTuple):
     kill_tree: Callable[[Iterable[ProcessEntry], int], list[ProcessEntry]]
     kill_all: Callable[[Callable[[], Iterable[ProcessEntry]]], list[ProcessEntry]]
     direct_children: Callable[[int], list[ProcessEntry]]
+    refusal: Callable[[int], str]
+    """Why a process may not be signalled; see `circus.posix.permission`."""
     monotonic: Callable[[], float]
     wall: Callable[[], float]
 
 
 REAL = System(
-    RealChildren, spawn, offspring, tree.kill_tree, tree.kill_all, tree.children, time.monotonic, time.time
+    RealChildren,
+    spawn,
+    offspring,
+    tree.kill_tree,
+    tree.kill_all,
+    tree.children,
+    refusal,
+    time.monotonic,
+    time.time,
 )

@@ -190,7 +190,10 @@ class Workers:
         """The last resort: SIGKILL to every worker and its descendants, waiting for nothing."""
         for worker in list(self.by_pid.values()):
             family = self.offspring.below(worker)
-            self.children.signal(worker.pid, SIGKILL)
+            try:
+                self.children.signal(worker.pid, SIGKILL)
+            except PermissionError as exc:
+                logger.error("leaving [%d] behind: %s", worker.pid, exc)
             self._system.kill_tree(family, SIGKILL)
 
     def close(self) -> None:

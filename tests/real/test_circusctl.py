@@ -327,7 +327,8 @@ def test_suspended_daemon_is_told_with_its_pid_and_the_remedy(transport, tmp_pat
 
 LOOK_AS_NOBODY = """
     import os, sys
-    from circus.commands import diagnose, peers
+    from circus.ctl import diagnose
+    from circus.posix import peers
     os.setgroups([])
     os.setegid(65534)
     os.seteuid(65534)
@@ -458,7 +459,7 @@ def test_one_command_loads_neither_the_others_nor_the_daemon():
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     commands, heavy = output.split("\n")[:2]
-    assert set(commands.split()) == {f"circus.commands.{name}" for name in ("base", "kinds", "status")}
+    assert set(commands.split()) == {f"circus.commands.{name}" for name in ("base", "properties", "status")}
     assert heavy == ""
 
 

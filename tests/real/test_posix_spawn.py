@@ -18,7 +18,7 @@ import pytest
 from circus.exc import SpawnError
 from circus.posix import limits
 from circus.posix.spawn import INHERIT, Launch, spawn
-from circus.posix.tree import direct_children
+from circus.posix.tree import children
 from tests.real.posix_support import (
     AS_ROOT,
     NOBODY,
@@ -502,12 +502,12 @@ def test_hundreds_of_failures_leave_no_descriptor_and_no_child(way: Way, tmp_pat
         way(shell("exit 0", env={"NUMBER": 5}, stdout="pipe")),
     ]
     times = 75 if way is WAYS["direct"] else 20  # times four; the launcher takes its time
-    before, children = descriptors(), set(direct_children(os.getpid()))
+    before, ours = descriptors(), {entry.pid for entry in children(os.getpid())}
     for _ in range(times):
         for launch in launches:
             failure(launch)
     assert descriptors() == before
-    assert set(direct_children(os.getpid())) <= children
+    assert {entry.pid for entry in children(os.getpid())} <= ours
 
 
 def test_nobody_but_the_caller_waits_for_the_child() -> None:

@@ -127,21 +127,6 @@ def test_without_a_mark_session_and_group_tell() -> None:
     as_subreaper(scenario)
 
 
-def test_descendant_that_shed_its_mark_is_known_by_having_been_seen() -> None:
-    def scenario() -> None:
-        worker, mark = start("setsid prlimit --rttime=unlimited:unlimited sleep 1000 & wait")
-        seen = wait_for(lambda: names(entries := tree.descendants(worker.pid)) == ["sleep"] and entries)
-        os.kill(worker.pid, signal.SIGKILL)
-        reap(worker)
-        strangers = tree.strangers(())
-        assert tree.leftovers(worker.pid, mark, strangers) == []
-        assert [entry.pid for entry in tree.leftovers(worker.pid, mark, strangers, seen)] == [seen[0].pid]
-        younger = [entry._replace(birth=entry.birth + 1) for entry in seen]
-        assert tree.leftovers(worker.pid, mark, strangers, younger) == []
-
-    as_subreaper(scenario)
-
-
 def test_children_of_a_hook_belong_to_nobody_even_if_born_in_the_moment_of_a_spawn() -> None:
     def scenario() -> None:
         mark = marks.next_mark()
@@ -221,7 +206,7 @@ def test_descendants_of_a_live_worker_are_seen_at_every_depth(
     def scenario() -> None:
         worker, _ = start("sleep 1000 & sh -c 'setsid sleep 1000 & sleep 1000 & wait' & wait")
         wait_for(lambda: names(tree.descendants(worker.pid)) == ["sh", "sleep", "sleep", "sleep"])
-        assert len(tree.direct_children(worker.pid)) == 2
+        assert len(tree.children(worker.pid)) == 2
         assert [entry.pid for entry in tree.strangers(())] == [worker.pid]
 
     as_subreaper(scenario)
@@ -244,7 +229,7 @@ def test_children_of_every_thread_of_a_worker_are_seen() -> None:
 
 def test_nobody_below_a_pid_that_does_not_exist() -> None:
     assert tree.descendants(2**22 + 1) == []
-    assert tree.direct_children(2**22 + 1) == []
+    assert tree.children(2**22 + 1) == []
 
 
 # ---- ending ----------------------------------------------------------------------------------------------------
@@ -343,7 +328,7 @@ def test_nothing_is_left_of_a_program_that_detaches_ignores_term_and_forks_while
 
 def test_dead_stranger_is_reaped_when_nobody_has_waited_for_it() -> None:
     def scenario() -> None:
-        orphans = tree.Orphans(patience=5.0)
+        orphans = tree.Orphans(delay=5.0)
         hooks = subprocess.Popen(["true"])
         wait_for(lambda: (entry := processes.look(hooks.pid)) and entry.is_zombie)
         assert orphans.next_at is None
@@ -360,7 +345,7 @@ def test_dead_stranger_is_reaped_when_nobody_has_waited_for_it() -> None:
 
 def test_hook_that_waits_in_time_gets_its_exit_code() -> None:
     def scenario() -> None:
-        orphans = tree.Orphans(patience=5.0)
+        orphans = tree.Orphans(delay=5.0)
         hooks = subprocess.Popen(["false"])
         wait_for(lambda: (entry := processes.look(hooks.pid)) and entry.is_zombie)
         orphans.reap(tree.strangers(()), 100.0)
@@ -372,7 +357,7 @@ def test_hook_that_waits_in_time_gets_its_exit_code() -> None:
 
 def test_dead_descendant_of_a_worker_is_reaped_at_once_and_a_live_one_is_not() -> None:
     def scenario() -> None:
-        orphans = tree.Orphans(patience=5.0)
+        orphans = tree.Orphans(delay=5.0)
         worker, mark = start("setsid true & setsid sleep 1000 & exit 0")
         reap(worker)
         wait_for(lambda: sorted(entry.is_zombie for entry in tree.strangers(())) == [False, True])

@@ -28,7 +28,7 @@ FIGURES = {
 # As circusd starts it, but in a hurry.
 HURRIED = """
 from circus import stats
-from circus.stats import questions, streamer
+from circus.stats.daemon import questions, streamer
 streamer.ROUND_DELAY = 0.25
 streamer.AWAY_DELAY = 0.5
 questions.PATIENCE = 1.5

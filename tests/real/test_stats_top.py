@@ -505,14 +505,14 @@ def test_signal_restores_the_terminal_and_ends_as_signals_do(screen, signum):
 def test_error_restores_the_terminal_and_is_told(feed, tmp_path):
     code = """if True:
         import sys
-        from circus.stats import top, top_screen
-        draw = top_screen._Screen.draw
+        from circus.stats.top import program, screen
+        draw = screen._Screen.draw
         def fail(self, now):
             draw(self, now)
             if self.model.last_at is not None:
                 raise RuntimeError("what a day")
-        top_screen._Screen.draw = fail
-        sys.exit(top.main())
+        screen._Screen.draw = fail
+        sys.exit(program.main())
     """
     argv = [sys.executable, "-c", code, "--endpoint", feed.endpoint]
     with Screen(tmp_path, argv=argv) as screen:

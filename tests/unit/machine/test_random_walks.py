@@ -51,10 +51,11 @@ PROGRAMS = st.builds(
     ignores=st.sampled_from([(USR1,), (USR1, TERM)]),
     takes=st.sampled_from([0.0, 0.0, 0.3, 20.0]),
     stuck=st.sampled_from([False] * 9 + [True]),
+    foreign=st.sampled_from([False] * 9 + [True]),
     fails=st.sampled_from(["", "", "", "no such file"]),
     forks_in=st.sampled_from([0.0, 0.0, 0.2]),
     leaves=st.sampled_from([0, 0, 1, 2]),
-    below=st.sampled_from(["tame", "stubborn", "growing", "stuck"]),
+    below=st.sampled_from(["tame", "stubborn", "growing", "stuck", "foreign"]),
 )
 
 HOOK_SCRIPTS = st.builds(Hook, ok=st.booleans(), takes=st.sampled_from([0.0, 0.0, 0.5, NEVER]))

@@ -47,6 +47,7 @@ class SimulatedSystem:
             kill_tree=self._kill_tree,
             kill_all=self._kill_all,
             direct_children=lambda pid: self.kin.get(pid, []),
+            refusal=lambda pid: f"not permitted to signal pid {pid}, it runs as root" if pid in self.refused else "",
             monotonic=lambda: self.now,
             wall=lambda: 1_000_000.0 + self.now,
         )
@@ -102,7 +103,7 @@ class SimulatedSystem:
         pass
 
     def _kill_tree(self, entries: Iterable[ProcessEntry], signum: int) -> list[ProcessEntry]:
-        found = [e for e in entries if not e.is_zombie]
+        found = [e for e in entries if not e.is_zombie and e.pid not in self.refused]
         self.signals += [(e.pid, signum) for e in found]
         return found
 

@@ -173,6 +173,39 @@ def test_stop_signal_reaches_direct_children_if_wanted(sim):
     assert sim.system.signals == [(10, 15), (77, 15)]
 
 
+def test_process_that_may_not_be_signalled_is_a_fact_and_no_traceback(sim, caplog):
+    web = sim.add()
+    sim.start(web)
+    sim.system.refused.add(10)
+    sim.decided.stop(sim.system.now, 0, [web.key])
+    sim.turn()
+    assert web.decided.reason(sim.system.now) == "not permitted to signal pid 10, it runs as root"
+    assert "Traceback" not in caplog.text
+    sim.decided.quit(sim.system.now, 0)
+    sim.turn()
+    assert sim.downs == [False]
+
+
+@pytest.mark.parametrize(("others", "refusal"), [([], True), ([501], False)])
+def test_descendants_of_which_none_may_be_signalled_are_a_fact_too(sim, others, refusal):
+    web = sim.add()
+    sim.start(web)
+    sim.turn(5)
+    sim.system.refused.add(500)
+    sim.system.kin[10] = [entry(pid) for pid in (500, *others)]
+    sim.system.die(10)
+    sim.turn()
+    assert ("not permitted to signal pid 500" in web.decided.reason(sim.system.now)) == refusal
+
+
+def test_last_resort_passes_over_what_may_not_be_signalled(sim, caplog):
+    web, other = sim.add("web"), sim.add("other")
+    sim.start(web, other)
+    sim.system.refused.add(10)
+    sim.runtime.give_up()
+    assert sim.system.signals == [(11, 9)]
+
+
 def test_last_resort_kills_every_process_and_what_is_below_it(sim):
     web, other = sim.add("web"), sim.add("other")
     sim.start(web, other)
