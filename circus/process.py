@@ -78,9 +78,7 @@ class Process:
             self.spawn()
 
     @classmethod
-    def of_worker(
-        cls, watcher: object, live: LiveWatcher, process: Decided, send: Callable[[int], object]
-    ) -> Process:
+    def of_worker(cls, watcher: object, live: LiveWatcher, process: Decided, send: Callable[[int], object]) -> Process:
         """The face of a worker that the arbiter has spawned and will reap; `send` signals it."""
         face = cls.__new__(cls)
         face.spec = live.spec
@@ -201,7 +199,7 @@ class Process:
             if entry.pid == int(pid):
                 tree.kill_tree([entry], sig)
                 return
-        from circus.posix.info import no_such_process  # here, because it loads psutil
+        from circus.posix.portable import no_such_process  # here, because it loads psutil
 
         raise no_such_process(int(pid))
 

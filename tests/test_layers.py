@@ -107,7 +107,7 @@ def test_commands_load_neither_effects_nor_the_machine(module: str) -> None:
 
 def test_only_the_module_for_process_figures_imports_psutil() -> None:
     users = [module for module, others in EVER.items() if any(name.split(".")[0] == "psutil" for name in others)]
-    assert users in ([], ["circus.posix.info"])
+    assert users in ([], ["circus.posix.portable"])
 
 
 def test_ground_and_data_need_no_sockets_or_processes() -> None:

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from circus.common.convert import split_words
 from circus.common.names import ACTIVE, ADD, RELOAD, REMOVE, START, STOP, STOPPED, UPDATED, res_name
-from circus.plugins import CircusPlugin
+from circus.plugins.base import CircusPlugin
 from circus.plugins.options import is_own_program, option, positive
 
 logger = logging.getLogger("circus")

@@ -24,7 +24,7 @@ from typing import Any
 
 from circus.common.convert import exit_text
 from circus.common.names import FLAPPING
-from circus.plugins import CircusPlugin
+from circus.plugins.base import CircusPlugin
 from circus.plugins.options import count, number, option
 
 logger = logging.getLogger("circus")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from circus.common.names import res_name
 from circus.options.kinds import LARGEST, LARGEST_NUMBER
-from circus.plugins import CircusPlugin
+from circus.plugins.base import CircusPlugin
 
 T = TypeVar("T")
 D = TypeVar("D")

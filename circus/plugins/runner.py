@@ -20,8 +20,9 @@ from circus import __version__
 from circus.common.convert import resolve_name
 from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_SUB
 from circus.options.own_programs import CONFIG_VARIABLE
-from circus.plugins import CircusPlugin
+from circus.plugins.base import CircusPlugin
 from circus.posix.logs import LOG_LEVELS, configure_logger
+from circus.posix.parent import call_when_gone
 
 logger = logging.getLogger("circus")
 
@@ -50,21 +51,11 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as exc:  # a class of the user: whatever it raises, one line says it
         return _refuse(options.plugin, exc)
     if is_below_circusd:
-        _end_with_parent(plugin)
+        call_when_gone(plugin.loop, os.getppid(), lambda: _orphaned(plugin))
     return run(plugin, options.plugin)
 
 
-def _end_with_parent(plugin: CircusPlugin) -> None:
-    """A daemon that was killed cannot stop its plugins, and the next one starts plugins of its own."""
-    try:
-        pidfd = os.pidfd_open(os.getppid())
-    except (AttributeError, OSError):
-        return  # not on this system
-    plugin.loop.add_reader(pidfd, lambda: _orphaned(plugin, pidfd))
-
-
-def _orphaned(plugin: CircusPlugin, pidfd: int) -> None:
-    plugin.loop.remove_reader(pidfd)
+def _orphaned(plugin: CircusPlugin) -> None:
     logger.error("circusd is gone")
     plugin.stop()
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from circus.common.convert import human2bytes
-from circus.plugins import CircusPlugin, Repeated
+from circus.plugins.base import CircusPlugin, Repeated
 from circus.plugins.datagrams import DatagramSender, datagram
 from circus.plugins.options import option, positive
 

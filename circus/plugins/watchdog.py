@@ -27,7 +27,7 @@ from typing import Any
 
 from circus.common.convert import to_signum
 from circus.common.names import ACTIVE, KILL, REAP, SPAWN, res_name
-from circus.plugins import CircusPlugin
+from circus.plugins.base import CircusPlugin
 from circus.plugins.options import count, is_own_program, number, option, positive
 
 logger = logging.getLogger("circus")

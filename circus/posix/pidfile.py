@@ -15,6 +15,8 @@ import fcntl
 import os
 import time
 
+from circus.posix.processes import exists
+
 # `validate` holds the lock for an instant, in whatever process; a daemon that starts just then must not give up.
 _TRIES = 10
 _TRY_DELAY = 0.02
@@ -110,7 +112,7 @@ class Pidfile:
             pid = _parse(os.read(fd, 64))
             if pid is None or not _try_lock(fd, fcntl.LOCK_SH):
                 return pid
-            return pid if _exists(pid) and _born_before(pid, os.fstat(fd).st_mtime) else None
+            return pid if exists(pid) and _born_before(pid, os.fstat(fd).st_mtime) else None
         except OSError:
             return None
         finally:
@@ -189,16 +191,6 @@ def _parse(text: bytes) -> int | None:
     word = text.strip()
     pid = int(word) if word.isdigit() and len(word) < 11 else 0
     return pid or None
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _born_before(pid: int, wall: float) -> bool:

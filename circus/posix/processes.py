@@ -39,6 +39,17 @@ def look(pid: int) -> ProcessEntry | None:
     return _parse_stat(_read(f"/proc/{pid}/stat"))
 
 
+def exists(pid: int) -> bool:
+    """Also a zombie does, and a process that is not ours to signal."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):  # OverflowError: no system has such a pid
+        return False
+    return True
+
+
 def family() -> Callable[[int], list[int]]:
     """A function that tells the children of a pid. To be used at once: it may look at one moment's picture."""
     if _has_children_files():
@@ -67,7 +78,7 @@ def table() -> list[ProcessEntry]:
     if _has_proc():
         found = (look(int(name)) for name in os.listdir("/proc") if name.isdecimal())
         return [entry for entry in found if entry is not None]
-    from circus.posix.info import process_list  # psutil, which is not needed on Linux
+    from circus.posix.portable import process_list  # not needed on Linux
 
     return [_with_group(*row) for row in process_list()]
 

@@ -19,9 +19,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import zmq
+
+from circus.wire.polled import Reactor
 
 logger = logging.getLogger("circus")
 
@@ -44,14 +46,6 @@ OnRequest = Callable[[list[bytes], bytes], None]
 
 class EndpointError(OSError):
     """An endpoint that cannot be bound; the text says which and what to do."""
-
-
-class Reactor(Protocol):
-    """What a loop must offer here."""
-
-    def add_reader(self, fd: int, call: Callable[[], object]) -> None: ...
-    def remove_reader(self, fd: int) -> None: ...
-    def post(self, call: Callable[[], object]) -> None: ...
 
 
 def bind(sock: zmq.Socket[bytes], endpoint: str, option: str, owner: int | None = None) -> str:

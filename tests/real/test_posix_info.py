@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from circus.posix.info import InfoCache, get_info, no_such_process, process_list
+from circus.posix.info import InfoCache, get_info
+from circus.posix.portable import no_such_process, process_list
 from circus.posix.spawn import Child, spawn
 from tests.real.posix_support import end, shell, wait_for
 

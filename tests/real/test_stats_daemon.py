@@ -31,7 +31,7 @@ from circus import stats
 from circus.stats.daemon import questions, streamer
 streamer.ROUND_DELAY = 0.25
 streamer.AWAY_DELAY = 0.5
-questions.PATIENCE = 1.5
+questions.ANSWER_TIMEOUT = 1.5
 stats.main()
 """
 

@@ -13,7 +13,8 @@ import pytest
 
 from circus.posix import figures
 from circus.posix.figures import Gauge
-from circus.posix.info import InfoCache, describe
+from circus.posix.info import InfoCache
+from circus.posix.portable import describe
 from tests.real.posix_support import AS_ROOT, NOBODY, wait_for
 
 pytestmark = [

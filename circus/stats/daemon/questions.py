@@ -9,11 +9,12 @@ from typing import Any
 from circus.client import CircusClient, PendingCall, make_message
 from circus.exc import CallError
 from circus.loop import Loop, Timer
+from circus.wire.polled import PolledSocket
 
 logger = logging.getLogger("circus")
 
 # Seconds without an answer until circusd counts as silent, and then until it is asked again.
-PATIENCE = 5.0
+ANSWER_TIMEOUT = 5.0
 
 Answered = Callable[[dict[str, Any]], object]
 
@@ -27,7 +28,7 @@ class Questions:
         self._ssh_server = ssh_server
         self._on_silence = on_silence
         self._client: CircusClient | None = None
-        self._fd = -1
+        self._polled: PolledSocket | None = None
         self._queue: dict[tuple[str, str], Answered] = {}  # by command and watcher
         self._pending: PendingCall | None = None
         self._answered: Answered | None = None
@@ -36,14 +37,13 @@ class Questions:
     def open(self) -> None:
         """Raises `CallError` if the endpoint is none."""
         self._client = CircusClient(endpoint=self._endpoint, ssh_server=self._ssh_server)
-        self._fd = self._client.socket.fileno()
-        self._loop.add_reader(self._fd, _nothing)
-        self._loop.add_turn(self._receive)
+        self._polled = PolledSocket(self._loop, self._client.socket, self._receive)
 
     def close(self) -> None:
+        if self._polled is not None:
+            self._polled.close()
+            self._polled = None
         if self._client is not None:
-            self._loop.remove_turn(self._receive)
-            self._loop.remove_reader(self._fd)
             self._client.stop()
             self._client = None
         self._settle()
@@ -60,14 +60,14 @@ class Questions:
         command, watcher = key = next(iter(self._queue))
         self._answered = self._queue.pop(key)
         properties = {"name": watcher} if watcher else {}
-        self._timer = self._loop.call_later(PATIENCE, self._give_up)
+        self._timer = self._loop.call_later(ANSWER_TIMEOUT, self._give_up)
         try:
             self._pending = self._client.send(make_message(command, **properties))
         except CallError as exc:
             logger.debug("circusd could not be asked for %s: %s", command, exc)  # the timer will see to it
 
     def _receive(self, now: float) -> None:
-        """Take what has come. ZeroMQ's descriptor tells of changes only, so it is asked on every pass."""
+        """Take what has come."""
         while self._client is not None and self._pending is not None:
             if not self._client.socket.poll(0):
                 return
@@ -92,7 +92,3 @@ class Questions:
         self.close()
         self.open()
         self._on_silence()
-
-
-def _nothing() -> None:
-    """The descriptor woke the loop: `_receive` runs on every pass."""

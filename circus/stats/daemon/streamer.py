@@ -17,9 +17,11 @@ from circus.client import connect
 from circus.common.messages import event_frames
 from circus.loop import Loop, Timer
 from circus.posix.info import InfoCache
+from circus.posix.parent import call_when_gone
 from circus.stats.daemon import payload
-from circus.stats.daemon.questions import PATIENCE, Questions
+from circus.stats.daemon.questions import ANSWER_TIMEOUT, Questions
 from circus.stats.daemon.table import Member, Table
+from circus.wire.polled import PolledSocket, taking
 from circus.wire.server import bind
 
 logger = logging.getLogger("circus")
@@ -34,9 +36,6 @@ AWAY_DELAY = 2.0
 
 # Messages a slow subscriber may be behind: some rounds of a thousand processes. The usual 1,000 are not one.
 BACKLOG = 20_000
-
-# Events taken per pass, so that timers have a turn.
-EVENTS_PER_PASS = 1000
 
 
 class Streamer:
@@ -53,7 +52,7 @@ class Streamer:
         context: zmq.Context[Any] = zmq.Context.instance()
         self._events: zmq.Socket[bytes] = context.socket(zmq.SUB)
         self._output: zmq.Socket[bytes] = context.socket(zmq.XPUB)
-        self._fds: list[int] = []
+        self._polled: list[PolledSocket] = []
         self._subscribed: set[bytes] = set()
         self._round: Timer | None = None
         self._sync_at = 0.0
@@ -80,31 +79,18 @@ class Streamer:
         self._events.setsockopt(zmq.SUBSCRIBE, b"watcher.")
         connect(self._events, self._pubsub_endpoint, self._ssh_server)
         self._questions.open()
-        for socket in (self._events, self._output):
-            self._fds.append(socket.fileno())
-            self.loop.add_reader(self._fds[-1], _nothing)
-        self.loop.add_turn(self._follow)
-        self.loop.add_turn(self._listen)
+        for socket, take in ((self._events, self._take_event), (self._output, self._take_subscription)):
+            self._polled.append(PolledSocket(self.loop, socket, taking(socket, take)))
 
     def _close(self) -> None:
         self._questions.close()
-        for fd in self._fds:
-            self.loop.remove_reader(fd)
+        for polled in self._polled:
+            polled.close()
         self._events.close(linger=0)
         self._output.close(linger=0)
         self.loop.close()
 
     # ---- who is there --------------------------------------------------------------------------------------------
-
-    def _follow(self, now: float) -> float | None:
-        """Take events. ZeroMQ's descriptor tells of changes only, so it is asked on every pass."""
-        for _ in range(EVENTS_PER_PASS):
-            try:
-                frames = self._events.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return None
-            self._take_event(frames)
-        return now
 
     def _take_event(self, frames: list[bytes]) -> None:
         # A name may hold dots: the last one is ours.
@@ -128,7 +114,7 @@ class Streamer:
             logger.info("circusd answers again")
         pid = (reply.get("info") or {}).get("pid")
         if pid is not None and pid == os.getppid() and pid != self._table.daemon_pid:
-            self._end_with(pid)
+            call_when_gone(self.loop, pid, self._orphaned)
         self._table.daemon_pid = pid
 
     def _watchers_told(self, reply: dict[str, Any]) -> None:
@@ -143,16 +129,8 @@ class Streamer:
         self._table.unanswered()
         if not self._is_silent:
             self._is_silent = True
-            logger.warning("circusd does not answer; asking every %d s", PATIENCE)
+            logger.warning("circusd does not answer; asking every %d s", ANSWER_TIMEOUT)
         self._synchronise()
-
-    def _end_with(self, daemon: int) -> None:
-        """A daemon that was killed cannot stop us, and the next one starts statistics of its own."""
-        try:
-            pidfd = os.pidfd_open(daemon)
-        except (AttributeError, OSError):
-            return  # not on this system
-        self.loop.add_reader(pidfd, self._orphaned)
 
     def _orphaned(self) -> None:
         logger.warning("circusd is gone: ending")
@@ -160,17 +138,13 @@ class Streamer:
 
     # ---- who listens ---------------------------------------------------------------------------------------------
 
-    def _listen(self, now: float) -> None:
-        """Take subscriptions: a byte, 1 for a new one and 0 for one that nobody has any more, and the topic."""
-        while True:
-            try:
-                message = self._output.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            if message[:1] == b"\1":
-                self._subscribed.add(message[1:])
-            elif message[:1] == b"\0":
-                self._subscribed.discard(message[1:])
+    def _take_subscription(self, frames: list[bytes]) -> None:
+        """A byte, 1 for a new one and 0 for one that nobody has any more, and the topic."""
+        kind, topic = frames[0][:1], frames[0][1:]
+        if kind == b"\1":
+            self._subscribed.add(topic)
+        elif kind == b"\0":
+            self._subscribed.discard(topic)
         if self._subscribed and self._round is None:
             self._begin()
         elif not self._subscribed and self._round is not None:
@@ -220,7 +194,3 @@ class Streamer:
             self._output.send_multipart(event_frames(topic, message), zmq.NOBLOCK)
         except zmq.ZMQError as exc:
             logger.debug("figures could not be published: %s", exc)
-
-
-def _nothing() -> None:
-    """The descriptor woke the loop: the turns run on every pass."""

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from circus import __version__
 from circus.common.names import DEFAULT_ENDPOINT_STATS
 from circus.exc import CallError
+from circus.stats.feed import StatsClient
 from circus.stats.top.model import Model, Round
 
 if TYPE_CHECKING:
     import argparse
-
-    from circus.stats.client import StatsClient
 
 OK = 0
 FAILED = 1
@@ -46,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from circus.stats.client import StatsClient
-
     is_once = options.once or options.json
     if not is_once and not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _fail("this is no terminal to draw on; use --once or --json")

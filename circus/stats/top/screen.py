@@ -16,7 +16,7 @@ from typing import Any
 
 import zmq
 
-from circus.stats.client import StatsClient
+from circus.stats.feed import StatsClient
 from circus.stats.top import view
 from circus.stats.top.layout import BOLD, DIM, PLAIN, REVERSE, Frame, Silence, lay_out
 from circus.stats.top.model import Model

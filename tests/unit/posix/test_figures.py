@@ -1,10 +1,10 @@
-"""What a command line in /proc means."""
+"""What a command line in /proc means, and times as text."""
 
 from __future__ import annotations
 
 import pytest
 
-from circus.posix.figures import command
+from circus.posix.figures import command, minutes
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ from circus.posix.figures import command
 )
 def test_a_command_is_the_last_part_of_the_first_word(line: bytes, name: str) -> None:
     assert command(line) == name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00.00"), (0.05, "0:00.05"), (59.999, "0:59.99"), (60, "1:00.00"), (86461.5, "1441:01.50")],
+)
+def test_cpu_time_is_minutes_and_keeps_the_hours(seconds: float, text: str) -> None:
+    assert minutes(seconds) == text

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from circus.stats.client import parse
+from circus.stats.feed import parse
 
 
 def parsed(topic, figures):
