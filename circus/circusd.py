@@ -183,10 +183,6 @@ def _prepare(options: CircusSpec) -> None:
     if options.umask is not None:
         os.umask(options.umask)
     _configure_logging(options)
-    if options.debug_gc:
-        import gc
-
-        gc.set_debug(gc.DEBUG_STATS | gc.DEBUG_COLLECTABLE | gc.DEBUG_UNCOLLECTABLE)
 
 
 def _configure_logging(options: CircusSpec) -> None:

@@ -71,7 +71,7 @@ class ArbiterHandler:
         if stream_backend == names.GEVENT and issubclass(make, ThreadedArbiter):
             raise NotImplementedError(NO_GREEN_THREADS)
         arbiter = make(
-            [Watcher.load_from_config(watcher) for watcher in watchers],
+            [_watcher(watcher) for watcher in watchers],
             controller,
             pubsub_endpoint or names.DEFAULT_ENDPOINT_SUB,
             statsd=statsd or stats_endpoint is not None,
@@ -90,6 +90,12 @@ class ArbiterHandler:
         if stream_backend == names.GEVENT:
             arbiter.supervisor.backend = backend(stream_backend)
         return arbiter
+
+
+def _watcher(config: Mapping[str, Any]) -> Watcher:
+    if not config.get("cmd"):
+        raise ValueError(f"a watcher needs a cmd: {dict(config)!r} has none")
+    return Watcher.load_from_config(config)
 
 
 get_arbiter = ArbiterHandler()

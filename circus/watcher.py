@@ -66,17 +66,18 @@ class Watcher:
 
     @classmethod
     def load_from_config(cls, config: Mapping[str, Any]) -> Watcher:
-        """From a dict as `circus.config.get_config` gives it, or anybody else's: `cmd` is required.
+        """From a dict as `circus.config.get_config` gives it, or anybody else's. ValueError without name and cmd.
 
-        `$NAME` in its `env` stands for a variable of this process' own environment.
+        Without a `cmd` it is a watcher, but nothing can be started. `$NAME` in its `env` stands for a variable of this
+        process' own environment.
         """
         options = dict(config)
-        cmd = options.pop("cmd", None)
-        if not cmd:
-            raise ValueError(f"a watcher needs a cmd: {dict(config)!r} has none")
+        cmd = options.pop("cmd", None) or ""
         if isinstance(options.get("env"), Mapping):
             options["env"] = {key: _expanded(value) for key, value in options["env"].items()}
-        name = options.pop("name", None) or os.path.basename(str(cmd).split()[0])
+        name = options.pop("name", None) or os.path.basename(str(cmd).partition(" ")[0])
+        if not name:
+            raise ValueError(f"a watcher needs a cmd: {dict(config)!r} has none")
         return cls(name, cmd, **options)
 
     def _set_up(self, spec: WatcherSpec, prereload_fn: Callable[[Watcher], object] | None) -> None:
@@ -229,7 +230,8 @@ class Watcher:
 
     def set_opt(self, key: str, value: Any) -> int:
         """Change an option without its consequences: 1 if processes must be replaced, 0 if recounted, -1 if neither."""
-        effects = self._owner().within(lambda: self._owner().operations.set_quietly(self.key, {key: value}))
+        supervisor = self._owner()
+        effects = supervisor.within(lambda: supervisor.operations.set_quietly(self.key, {key: value}))
         if Effect.RELOAD in effects.values():
             return 1
         return 0 if Effect.MANAGE in effects.values() else -1
@@ -246,6 +248,8 @@ class Watcher:
         return self._info(lambda operations, keys: operations.start(keys, single=True), "start")
 
     def stop(self) -> Future[None]:
+        if self._supervisor is None:
+            return finished(None)  # nothing of it runs
         future = self._request(lambda operations, keys: operations.stop(keys, single=True), "stop")
         return future.then(lambda reply: None)
 
@@ -286,6 +290,8 @@ class Watcher:
         return self._kill(None, stop_signal, graceful_timeout).then(lambda _: None)
 
     def _kill(self, pid: int | None, signum: int | None, graceful_timeout: float | None) -> Future[Any]:
+        if self._supervisor is None:
+            return finished(None)  # as in `stop`
         # A hook may wait for it: what it ends need not be complete first.
         return self._request(
             lambda operations, keys: operations.kill(keys[0], pid, signum, graceful_timeout), "kill", waits=False
@@ -323,7 +329,9 @@ class Watcher:
 
     def _signal(self, signum: int, pid: int | None, **which: Any) -> None:
         """As the `signal` command: all live processes if `pid` is None."""
-        self._owner().within(lambda: self._owner().operations.signal(self.key, signum, pid, **which))
+        supervisor = self._supervisor
+        if supervisor is not None:
+            supervisor.within(lambda: supervisor.operations.signal(self.key, signum, pid, **which))
 
     # ---- questions ---------------------------------------------------------------------------------------------
 
@@ -404,7 +412,8 @@ class Watcher:
         return outcome.result
 
     def notify_event(self, event: str, payload: Mapping[str, Any]) -> None:
-        self._owner().publish(self.live, event, payload)
+        if self._supervisor is not None:
+            self._supervisor.publish(self.live, event, payload)
 
     send_msg = notify_event
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any, NamedTuple
 
@@ -65,6 +66,7 @@ class Session:
         self._controller = controller
         self._asked = Asked(settings.endpoint, settings.pubsub_endpoint, settings.endpoint_owner)
         self._multicast_endpoint = settings.multicast_endpoint
+        self._debugs_gc = settings.debug_gc
         self._own_context = context is None
         self._resigns = False  # the program around us was no subreaper before
         self._runtime: Runtime | None = None
@@ -117,6 +119,8 @@ class Session:
         if _in_main_thread() and not (self.is_guest and signals.are_taken()):
             self._take_signals(meanings)
             runtime.workers.hear_signals = self.hear_signals
+        if self._debugs_gc:
+            gc.set_debug(gc.DEBUG_STATS | gc.DEBUG_COLLECTABLE | gc.DEBUG_UNCOLLECTABLE)
         runtime.publisher = self.publisher
         self.loop.add_turn(runtime.turn)
 
