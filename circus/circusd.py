@@ -102,8 +102,10 @@ def usage() -> str:
 
 
 def check(path: str, show: bool) -> int:
-    """Print all problems of a configuration; 1 if it cannot be used or a watcher of it is left out."""
-    spec, problems = config.read(path, os.environ)
+    """Print all problems of a configuration; 1 if it cannot be used here or a watcher of it would not start."""
+    from circus.runtime.rehearsal import rehearse  # a daemon finds out by itself
+
+    spec, problems = config.read(path, os.environ, look=lambda read: rehearse(read, os.environ))
     if show:
         from circus.config.show import show as show_lines
 

@@ -7,8 +7,8 @@ each value came from, and `compat` holds what older programs import from `circus
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from circus.common import names, template
 from circus.config import check, foreign
@@ -29,6 +29,18 @@ _FOR_PROGRAMS = ("cmd", "args", "shell_args", "env")  # what is said there means
 _TEXT_KINDS = (TEXT, OPTIONAL_TEXT, ARGS, USER, STREAM_VALUE)
 
 
+class Remark(NamedTuple):
+    """Something about a spec that is only seen on the machine it is for. `may_come`: it may be there by the start."""
+
+    spec: Spec
+    key: str
+    text: str
+    may_come: bool = False
+
+
+Look = Callable[[ConfigSpec], Iterable[Remark]]
+
+
 def load(path: str, environ: Mapping[str, str] = os.environ) -> ConfigSpec:
     """The specs of a file. Raises ConfigError with every problem that must be mended; the others are not told."""
     config, problems = read(path, environ)
@@ -42,13 +54,26 @@ def read(
     open_file: ReadFile = read_text,
     glob: Glob = find_files,
     has: IsInstalled = is_installed,
+    look: Look | None = None,
 ) -> tuple[ConfigSpec, list[Problem]]:
     """Specs of everything that can be used, and all problems in the order of the files.
 
-    `environ` is the environment of circusd. Never raises for what a file says, nor for a file that is not there.
+    `environ` is the environment of circusd; `look` may look at the machine. Never raises for what a file says, nor for
+    a file that is not there.
     """
     source = examine(path, environ, open_file, glob, has)
-    return source.config, in_order(source.document, source.problems + unavailable(source.config))
+    problems = source.problems + unavailable(source.config)
+    for remark in look(source.config) if look else ():
+        problems.append(_seen(source, remark))
+    return source.config, in_order(source.document, problems)
+
+
+def _seen(source: Source, remark: Remark) -> Problem:
+    spec, key, text, may_come = remark
+    section = "circus" if isinstance(spec, CircusSpec) else f"plugin:{spec.name}"
+    if isinstance(spec, WatcherSpec):
+        section = source.watcher_sections[spec.name]
+    return Problem("", 0, section, key, text, fatal=False, skips=not may_come)
 
 
 def in_order(document: Document, problems: list[Problem]) -> list[Problem]:

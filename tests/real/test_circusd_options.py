@@ -165,6 +165,32 @@ def test_check_of_a_missing_configuration_is_exit_code_1(tmp_path: Path) -> None
     assert (run.returncode, run.stderr) == (1, "error: gone.ini: cannot be read: No such file or directory\n")
 
 
+def test_check_tells_what_would_not_start_on_this_machine(config: Path, tmp_path: Path) -> None:
+    config.write_text(
+        f"[watcher:a]\ncmd = no-such-program\nstdout_stream.filename = {tmp_path}/no/log\nuid = no-such-user\n"
+        f"hooks.before_start = no_such_module.hook\nworking_dir = {tmp_path}\nstderr_stream.filename = {tmp_path}\n"
+    )
+    run = circusd("--check", config)
+    assert (run.returncode, run.stdout) == (1, "")
+    lines = run.stderr.splitlines()
+    assert lines[0].startswith(f"warning: {config}:2: [watcher:a] cmd: cannot start 'no-such-program': ")
+    assert lines[1:] == [
+        f"error: {config}:3: [watcher:a] stdout_stream.filename: the directory {tmp_path}/no does not exist",
+        f"error: {config}:4: [watcher:a] uid: 'no-such-user' isn't a valid user name",
+        f"error: {config}:5: [watcher:a] hooks.before_start: cannot import 'no_such_module.hook': "
+        "No module named 'no_such_module'",
+        f"error: {config}:7: [watcher:a] stderr_stream.filename: {tmp_path} is a directory",
+    ]
+
+
+def test_check_calls_a_file_good_whose_program_may_come_later(config: Path, tmp_path: Path) -> None:
+    config.write_text(f"[watcher:a]\ncmd = sleep 60\nworking_dir = {tmp_path}/later\n")
+    run = circusd("--check", config)
+    assert run.returncode == 0
+    assert run.stderr == f"warning: {config}:3: [watcher:a] working_dir: {tmp_path}/later does not exist\n"
+    assert run.stdout == f"{config}: good, with 1 watcher\n"
+
+
 def test_check_loads_neither_zmq_nor_threads_and_opens_nothing(config: Path, tmp_path: Path) -> None:
     config.write_text(f"[circus]\npidfile = {tmp_path}/pid\nlogoutput = {tmp_path}/log\n" + GOOD)
     code = (

@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circus import config
+from circus.config import read as read_config
 from circus.config.environments import Environments
 from circus.config.ini import Document
+from circus.config.reader import Remark
 from circus.exc import ConfigError
 from circus.options.settings import watcher_keys
 from circus.options.table import CircusSpec, PluginSpec, SocketSpec, StreamSpec, WatcherSpec
@@ -396,6 +398,25 @@ def test_a_command_for_a_shell_is_not_split():
 def test_a_key_without_a_value_says_nothing(key):
     result = read(f"[watcher:a]\ncmd = x\n{key} =")
     assert result.only == WatcherSpec("a", {"cmd": "x"})
+
+
+def test_what_is_seen_on_the_machine_is_told_with_file_and_line():
+    def look(config):
+        circus, watcher, plugin = config.circus, config.watchers[0], config.plugins[0]
+        return [
+            Remark(circus, "pidfile", "no directory"),
+            Remark(watcher, "cmd", "no program", may_come=True),
+            Remark(plugin, "use", "no module"),
+        ]
+
+    text = "[circus]\npidfile = /x\n[watcher:w]\nname = web\ncmd = x\n[plugin:p]\nuse = a.b"
+    config, problems = read_config("main.ini", {}, lambda path: text, lambda pattern: [], look=look)
+    assert [(str(problem), problem.fatal, problem.skips) for problem in problems] == [
+        ("main.ini:2: [circus] pidfile: no directory", False, True),
+        ("main.ini:5: [watcher:w] cmd: no program", False, False),
+        ("main.ini:7: [plugin:p] use: no module", False, True),
+    ]
+    assert [watcher.name for watcher in config.watchers] == ["web"]
 
 
 def test_gevent_that_is_not_there_is_one_warning_and_threads_are_used():

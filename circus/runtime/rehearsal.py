@@ -1,0 +1,132 @@
+"""What would go wrong on this machine if a configuration were started now, found without starting anything.
+
+Modules with hooks, streams and plugins are imported, as the daemon would.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+
+from circus.common.convert import resolve_name
+from circus.config.reader import Remark
+from circus.exc import ImportStringError, SpawnError
+from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, WatcherSpec
+from circus.posix.diagnosis import spawn_error
+from circus.posix.launch import Launch, candidates
+from circus.posix.users import user_id, user_info
+from circus.runtime import search_path
+from circus.runtime.environment import python_paths, watcher_env
+from circus.runtime.launching import command_line, variables_of
+
+OUTPUTS = ("stdout_stream", "stderr_stream")
+
+# These append to `filename`; no class means the first one.
+_FILE_CLASSES = ("", "FileStream", "WatchedFileStream", "TimedRotatingFileStream")
+
+
+def rehearse(config: ConfigSpec, environ: Mapping[str, str]) -> Iterator[Remark]:
+    """All that can be seen. `environ` is the environment of circusd."""
+    yield from _circus(config.circus)
+    for watcher in config.watchers:
+        yield from _watcher(watcher, environ)
+    for plugin in config.plugins:
+        yield from _imports(plugin, "use", plugin.use, [])
+
+
+def _circus(spec: CircusSpec) -> Iterator[Remark]:
+    log = spec.logoutput or "-"
+    log_file = "" if log in ("-", "stdout") or log.startswith("syslog://") else log
+    for key, path in (("pidfile", spec.pidfile), ("logoutput", log_file)):
+        text = _not_a_file(path) if path else ""
+        if text:
+            yield Remark(spec, key, text)
+    rules = spec.loggerconfig or "default"
+    if rules.strip().lower() != "default" and not os.path.exists(rules):
+        yield Remark(spec, "loggerconfig", f"there is no file {rules}")
+    if spec.endpoint_owner:
+        try:
+            user_id(spec.endpoint_owner)
+        except ValueError as exc:
+            yield Remark(spec, "endpoint_owner", str(exc))
+
+
+def _watcher(spec: WatcherSpec, environ: Mapping[str, str]) -> Iterator[Remark]:
+    yield from _user(spec)
+    yield from _directory(spec)
+    try:
+        env = watcher_env(spec, environ, search_path.own())
+    except ValueError as exc:
+        yield Remark(spec, "virtualenv" if "virtualenv" in str(exc) else "user_env", str(exc))
+        return
+    yield from _hooks_and_streams(spec, env)
+    yield from _program(spec, env)
+
+
+def _user(spec: WatcherSpec) -> Iterator[Remark]:
+    key = "gid"
+    try:
+        user_info(None, spec.gid)
+        key = "uid"
+        user_info(spec.uid, spec.gid)
+    except ValueError as exc:
+        yield Remark(spec, key, str(exc))
+
+
+def _directory(spec: WatcherSpec) -> Iterator[Remark]:
+    path = spec.working_dir
+    if path and not os.path.isdir(path):
+        is_there = os.path.lexists(path)
+        what = "is not a directory" if is_there else "does not exist"
+        yield Remark(spec, "working_dir", f"{path} {what}", may_come=not is_there)
+
+
+def _hooks_and_streams(spec: WatcherSpec, env: Mapping[str, str]) -> Iterator[Remark]:
+    paths = python_paths(env)
+    for name, (target, _) in spec.hooks.items():
+        if isinstance(target, str):
+            yield from _imports(spec, f"hooks.{name}", target, paths)
+    for output in OUTPUTS:
+        conf = getattr(spec, output)
+        kind = str(conf.get("class") or "")
+        if "." in kind or ":" in kind:
+            yield from _imports(spec, f"{output}.class", kind, paths)
+        elif kind in _FILE_CLASSES and conf.get("filename"):
+            text = _not_a_file(str(conf["filename"]))
+            if text:
+                yield Remark(spec, f"{output}.filename", text)
+
+
+def _imports(spec: WatcherSpec | PluginSpec, key: str, dotted: str, paths: list[str]) -> Iterator[Remark]:
+    try:
+        with search_path.searched(paths):
+            resolve_name(dotted)
+    except ImportStringError as exc:
+        yield Remark(spec, key, str(exc))
+    except SystemExit:  # the module is a program
+        yield Remark(spec, key, f"cannot import {dotted!r}: its module ends the program")
+
+
+def _program(spec: WatcherSpec, env: Mapping[str, str]) -> Iterator[Remark]:
+    if spec.working_dir and not os.path.isdir(spec.working_dir):
+        return  # names may count from there
+    try:
+        argv = command_line(spec, 1, lambda: variables_of(spec, env, {}))
+    except SpawnError:
+        return  # said by whoever reads the file
+    launch = Launch(argv, env, executable=spec.executable, cwd=spec.working_dir)
+    found = [path for path in candidates(launch) if os.path.lexists(path)]
+    if any(os.path.isfile(path) and os.access(path, os.X_OK) for path in found):
+        return
+    key = "executable" if spec.executable else "cmd"
+    error = spawn_error(launch, "exec", errno.EACCES if found else errno.ENOENT)
+    yield Remark(spec, key, error.text, may_come=not found)
+
+
+def _not_a_file(path: str) -> str:
+    """Why nothing can be written to `path`; empty if something can."""
+    if os.path.isdir(path):
+        return f"{path} is a directory"
+    directory = os.path.dirname(os.path.abspath(path))
+    return "" if os.path.isdir(directory) else f"the directory {directory} does not exist"
