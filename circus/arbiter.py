@@ -376,10 +376,10 @@ class Arbiter:
         """Events published, and how many of them subscribers missed because they were slow."""
         return self.supervisor.event_counts()
 
-    def stats(self, names: Sequence[str] | None, pid: int | None, extended: bool) -> Future[Any]:
-        """{watcher: {pid: figures}}."""
+    def stats(self, wanted: Sequence[str] | None, pid: int | None, extended: bool) -> Future[Any]:
+        """{watcher: {pid: figures}}, of the watchers wanted or of all; of one process if `pid` is given."""
         registry = self.supervisor.registry
-        watchers = registry.all() if names is None else [registry.find(name) for name in names]
+        watchers = registry.all() if wanted is None else [registry.find(name) for name in wanted]
         return self.supervisor.stats(watchers, pid, extended)
 
 

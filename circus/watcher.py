@@ -6,6 +6,7 @@ that take time return a future. Any thread may call.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,8 @@ from circus.options.table import WatcherSpec
 from circus.process import Process
 from circus.runtime.launching import working_dir
 from circus.runtime.live_watcher import LiveWatcher
+
+logger = logging.getLogger("circus")
 
 # The order in which existing programs may pass what follows name and cmd; all else about these is in the option
 # table. `prereload_fn` and `loop` are the two that are no options.
@@ -136,7 +139,8 @@ class Watcher:
             self.live.spec = self.live.spec.replace(**{name: value})
         else:
             change = {name: value}
-            self._request(lambda operations, keys: operations.set(keys[0], change), "set")
+            future = self._request(lambda operations, keys: operations.set(keys[0], change), "set")
+            future.add_done_callback(lambda done: _log_failure(done, f"{self.name}.{name} = {value!r}"))
 
     @property
     def spec(self) -> WatcherSpec:
@@ -420,6 +424,13 @@ class Watcher:
 
 # Objects here, settings in the spec.
 _OBJECTS = ("env", "hooks", "stdout_stream", "stderr_stream")
+
+
+def _log_failure(future: Future[Any], what: str) -> None:
+    """Of an assignment, which nobody waits for."""
+    error = future.exception()
+    if error is not None:
+        logger.warning("%s: %s", what, error)
 
 
 def _expanded(value: Any) -> Any:

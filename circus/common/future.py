@@ -1,7 +1,7 @@
 """A result that is not there yet: settled once, from any thread, and awaitable.
 
 `concurrent.futures.Future` would do all of this, but importing it costs the command line tools and the daemon
-more time and memory than the forty lines below.
+more time and memory than this one class.
 """
 
 from __future__ import annotations
