@@ -6,7 +6,6 @@ Exit codes: 0 normal end; 1 what the user can mend (no or bad configuration, a l
 
 from __future__ import annotations
 
-import getopt
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from circus import __version__, config
+from circus.common.flags import Flag, Usage, error_text, parse_flags, usage_text
 from circus.posix import logs
 from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
@@ -31,17 +31,16 @@ logger = logging.getLogger("circus")
 # waits several times that long beside a thread that takes the figures of a thousand processes.
 _SWITCH_INTERVAL = 0.001
 
-# name, placeholder of its value (empty: none), manual line. getopt instead of argparse: a daemon keeps what it loads.
 FLAGS = (
-    ("log-level", "LEVEL", "critical, error, warning, info or debug (info)"),
-    ("log-output", "FILE", "log file, - for standard error, or syslog://HOST:PORT?FACILITY (-)"),
-    ("logger-config", "FILE", "logging configuration (.ini, .json, .yaml), or default"),
-    ("daemon", "", "go on in the background"),
-    ("pidfile", "FILE", "write the process id there; one daemon at a time can hold it"),
-    ("check", "", "say what is wrong with the configuration and end: 0 if it can be used"),
-    ("show", "", "with --check: the final value of every option and where it came from"),
-    ("version", "", "print the version and end"),
-    ("help", "", "print this text and end"),
+    Flag("log-level", "LEVEL", "info", "critical, error, warning, info or debug", tuple(logs.LOG_LEVELS)),
+    Flag("log-output", "FILE", "-", "log file, - for standard error, or syslog://HOST:PORT?FACILITY"),
+    Flag("logger-config", "FILE", "", "logging configuration (.ini, .json, .yaml), or default"),
+    Flag("daemon", "", "", "go on in the background"),
+    Flag("pidfile", "FILE", "", "write the process id there; one daemon at a time can hold it"),
+    Flag("check", "", "", "say what is wrong with the configuration and end: 0 if it can be used"),
+    Flag("show", "", "", "with --check: the final value of every option and where it came from"),
+    Flag("version", "", "", "print the version and end"),
+    Flag("help", "", "", "print this text and end"),
 )
 
 # Flags that win over a key of `[circus]`. The specs stay as the file says, for `reloadconfig` to compare.
@@ -51,10 +50,6 @@ _OPTION_OF = {
     "logger-config": "loggerconfig",
     "pidfile": "pidfile",
 }
-
-
-class Usage(Exception):
-    """Wrong words on the command line."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -80,22 +75,12 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def parse(args: Sequence[str]) -> tuple[dict[str, str], str | None]:
     """Flags by name and the configuration file. Raises Usage."""
-    try:
-        pairs, words = getopt.gnu_getopt(list(args), "h", [name + ("=" if value else "") for name, value, _ in FLAGS])
-    except getopt.GetoptError as exc:
-        raise Usage(str(exc)) from None
-    flags = {"help" if name == "-h" else name.removeprefix("--"): value for name, value in pairs}
-    if len(words) > 1:
-        raise Usage(f"unrecognized arguments: {' '.join(words[1:])}")
-    level = flags.get("log-level", "info")
-    if level not in logs.LOG_LEVELS and level not in map(str.upper, logs.LOG_LEVELS):
-        raise Usage(f"--log-level {level!r} is not one of {', '.join(logs.LOG_LEVELS)}")
+    flags, words = parse_flags(FLAGS, args, max_words=1)
     return flags, words[0] if words else None
 
 
 def usage() -> str:
-    lines = [f"  {f'--{name} {value}':22} {text}" for name, value, text in FLAGS]
-    return "\n".join(("usage: circusd [options] CONFIG", "", "Starts, watches and stops programs.", "", *lines))
+    return usage_text(FLAGS, "circusd [options] CONFIG", "Starts, watches and stops programs.")
 
 
 # ---- the configuration -------------------------------------------------------------------------------------------
@@ -150,22 +135,22 @@ def serve(path: str, flags: dict[str, str]) -> int:
             _rehearse(options)
             daemonize()  # after the last thing the user must see, before anything is opened
         except (OSError, RuntimeError, ValueError) as exc:
-            return _fail(_reason(exc))
+            return _fail(error_text(exc))
     try:
         _prepare(options)
     except (OSError, ValueError) as exc:
-        return _fail(_reason(exc))
+        return _fail(error_text(exc))
     pidfile = Pidfile(options.pidfile) if options.pidfile else None
     try:
         if pidfile:
             pidfile.create(os.getpid())
     except (OSError, RuntimeError) as exc:
-        return _fail(_reason(exc), options)
+        return _fail(error_text(exc), options)
     _log_problems(problems)
     try:
         _run(spec, path, chosen)
     except (OSError, ImportError) as exc:
-        return _fail(_reason(exc), options)
+        return _fail(error_text(exc), options)
     finally:
         if pidfile:
             pidfile.unlink()
@@ -217,15 +202,8 @@ def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSp
     try:
         _prepare(fresh.circus.replace(**chosen))
     except (OSError, ValueError) as exc:
-        logger.error("logging goes on as before: %s", _reason(exc))
+        logger.error("logging goes on as before: %s", error_text(exc))
     return fresh
-
-
-def _reason(error: Exception) -> str:
-    """An error's text without the number: `No such file or directory: /x/y`."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error)
 
 
 def _fail(text: str, options: CircusSpec | None = None, code: int = 1) -> int:

@@ -6,7 +6,6 @@ the command line.
 
 from __future__ import annotations
 
-import getopt
 import logging
 import os
 import signal
@@ -15,32 +14,27 @@ import sys
 from collections.abc import Sequence
 
 from circus import __version__
+from circus.common.flags import Flag, Usage, defaults, error_text, parse_flags, usage_text
 from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_STATS, DEFAULT_ENDPOINT_SUB
 from circus.posix.logs import LOG_LEVELS, configure_logger
 
 logger = logging.getLogger("circus")
 
-# name, placeholder of its value (empty: none), default, manual line. getopt instead of argparse: a daemon keeps what
-# it loads.
 FLAGS = (
-    ("endpoint", "ENDPOINT", DEFAULT_ENDPOINT_DEALER, "where circusd takes commands"),
-    ("pubsub", "ENDPOINT", DEFAULT_ENDPOINT_SUB, "where circusd publishes events"),
-    ("statspoint", "ENDPOINT", DEFAULT_ENDPOINT_STATS, "where to publish figures"),
-    ("log-level", "LEVEL", "info", "critical, error, warning, info or debug"),
-    ("log-output", "FILE", "-", "log file, - for standard error"),
-    ("ssh", "SERVER", "", "reach circusd through this server, user@host:port"),
-    ("version", "", "", "print the version and end"),
-    ("help", "", "", "print this text and end"),
+    Flag("endpoint", "ENDPOINT", DEFAULT_ENDPOINT_DEALER, "where circusd takes commands"),
+    Flag("pubsub", "ENDPOINT", DEFAULT_ENDPOINT_SUB, "where circusd publishes events"),
+    Flag("statspoint", "ENDPOINT", DEFAULT_ENDPOINT_STATS, "where to publish figures"),
+    Flag("log-level", "LEVEL", "info", "critical, error, warning, info or debug", tuple(LOG_LEVELS)),
+    Flag("log-output", "FILE", "-", "log file, - for standard error"),
+    Flag("ssh", "SERVER", "", "reach circusd through this server, user@host:port"),
+    Flag("version", "", "", "print the version and end"),
+    Flag("help", "", "", "print this text and end"),
 )
 
 STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGWINCH)
 
 # Through a pipe circusd reads it, which adds time and name; `circus.stream.log_stream` understands this.
 _INTO_PIPE = "[%(levelname)s] %(message)s"
-
-
-class Usage(Exception):
-    """Wrong words on the command line."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -60,24 +54,12 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def parse(args: Sequence[str]) -> dict[str, str]:
     """Values by flag; those that were not given have their defaults. Raises Usage."""
-    try:
-        pairs, words = getopt.gnu_getopt(list(args), "h", [name + ("=" if value else "") for name, value, *_ in FLAGS])
-    except getopt.GetoptError as exc:
-        raise Usage(str(exc)) from None
-    if words:
-        raise Usage(f"unrecognized arguments: {' '.join(words)}")
-    given = {"help" if name == "-h" else name.removeprefix("--"): value for name, value in pairs}
-    flags = {name: default for name, value, default, _ in FLAGS if value} | given
-    if flags["log-level"].lower() not in LOG_LEVELS:
-        raise Usage(f"--log-level {flags['log-level']!r} is not one of {', '.join(LOG_LEVELS)}")
-    return flags
+    given, _ = parse_flags(FLAGS, args)
+    return defaults(FLAGS) | given
 
 
 def usage() -> str:
-    lines = ["usage: circusd-stats [options]", "", "Publishes figures of the processes of circusd.", ""]
-    for name, value, default, text in FLAGS:
-        lines.append(f"  {f'--{name} {value}':22} {text}" + (f" ({default})" if default else ""))
-    return "\n".join(lines)
+    return usage_text(FLAGS, "circusd-stats [options]", "Publishes figures of the processes of circusd.")
 
 
 def run(flags: dict[str, str]) -> int:
@@ -94,16 +76,9 @@ def run(flags: dict[str, str]) -> int:
             signal.signal(signum, lambda *_: streamer.stop())
         streamer.run()
     except (OSError, CallError) as exc:
-        print(f"circusd-stats: error: {_reason(exc)}", file=sys.stderr)
+        print(f"circusd-stats: error: {error_text(exc)}", file=sys.stderr)
         return 1
     return 0
-
-
-def _reason(error: Exception) -> str:
-    """An error's text without the number."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error)
 
 
 if __name__ == "__main__":
