@@ -98,10 +98,14 @@ class Supervisor:
         self.decided = Decided(random.random, self._settings.warmup_delay)
         self.registry = Registry(self.decided)
         self.operations = Operations(
-            self.decided, self.registry, lambda: self.runtime, self.face.build, self.face.prereload, self._wake
+            self.decided, self.registry, lambda: self.runtime, self.face.build, self._prereload, self._wake
         )
         for watcher in watchers:
             self.registry.admit(watcher)
+
+    def _prereload(self) -> None:
+        self.face.prereload()
+        self.reopen_logs()
 
     def own_programs(self, settings: CircusSpec, plugins: Iterable[Mapping[str, Any]]) -> list[WatcherSpec]:
         """Watchers of circusd-stats, if it is wanted, and of these plugins."""
