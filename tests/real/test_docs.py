@@ -13,8 +13,9 @@ say what becomes of a block:
   interrupted once it has printed the rest. Lines that begin with `(circusctl) ` are given to circusctl. What only
   asks is asked again until the page is right, for facts take their time.
 
-Before the first block that needs one, circusd is started with the last `circus.ini`. The addresses and directories
-that pages speak of are replaced by those of the test, so that pages can be tried side by side, on any machine.
+Before the first commands that do not start circusd themselves, and before the first program with a client, circusd is
+started with the last `circus.ini`. The addresses and directories that pages speak of are replaced by those of the test,
+so that pages can be tried side by side, on any machine.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ MODULES = {
     "circus-plugin": "circus.plugins.runner",
 }
 
-NEEDS_CIRCUSD = re.compile(
-    r"^(?:\$ )?(?:\w+=\S+ )*(?:circusctl|circus-top|circus-plugin)\b|circus\.(?:client|consumer)", re.M
-)
+CLIENTS = re.compile(r"circus\.(?:client|consumer|stats)")
 ONLY_ASKS = re.compile(
     r"circusctl(?: --?\w+)*"
     r"(?:$| (?:status|list|listpids|stats|numprocesses|numwatchers|options|get|dstats|globaloptions)\b)"
@@ -72,6 +71,7 @@ VARIABLE = (
     (r"\d+\.\d+[KMGT]?\b", "#"),
     (r"\[\d+\]", "[#]"),
     (r"\b(pid|try in|for|in|another) \d+\b", r"\1 #"),
+    (r"(\"process_id\": )\d+", r"\1#"),
     (r"\d{3,}", "#"),
     (rf"\b{re.escape(getpass.getuser())}\b", "root"),
     (r"\bpython3?(?:\.\d+)?(?= |$)", "python3"),
@@ -168,7 +168,8 @@ class Place:
             assert block.filename.rpartition("/")[2].partition(".")[0] in block.others, f"{block.place}: never used"
             self._write(block)
         elif block.language == "python":
-            self._provide_circusd(block.text)
+            if CLIENTS.search(block.text):
+                self._provide_circusd()
             result = self._run([sys.executable, "-c", self.here(block.text)])
             assert result.returncode == 0, f"{block.place}: exit code {result.returncode}\n{result.stdout}"
         else:
@@ -199,10 +200,10 @@ class Place:
 
     # ---- circusd -----------------------------------------------------------------------------------------------
 
-    def _provide_circusd(self, text: str) -> None:
-        """Start it with the last configuration, if `text` needs it and it did not run yet."""
+    def _provide_circusd(self) -> None:
+        """Start it with the last configuration, if there is one and it did not run yet."""
         path = self.directory / "circus.ini"
-        if self.circusd or not path.exists() or not NEEDS_CIRCUSD.search(text):
+        if self.circusd or not path.exists():
             return
         self.circusd = Program([f"{self.directory}/tools/circusd", "circus.ini"], self.directory, self.env)
         endpoint = config.read(str(path), self.env)[0].circus.endpoint
@@ -227,7 +228,8 @@ class Place:
         )  # fmt: skip
 
     def _converse(self, block: Block) -> None:
-        self._provide_circusd(block.text)
+        if not re.search(r"^\$ circusd\b", block.text, re.M):
+            self._provide_circusd()
         for command, lines in commands(block.text):
             self.try_command(block.place, self.here(command), lines)
 
