@@ -6,9 +6,6 @@ any thread; inside the loop's thread they act at once.
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 from circus import config
 from circus.common import names
 from circus.common.future import Future, finished
+from circus.control.background import Background
 from circus.control.operations import Operations
 from circus.control.session import Listeners
 from circus.control.supervisor import Face, Supervisor
@@ -390,36 +388,13 @@ class ThreadedArbiter(Arbiter):
     when it ends.
     """
 
-    _thread: threading.Thread | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._background = Background(self.supervisor, self.stop)
 
     def start(self, cb: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
         """Future of the watchers being up. What keeps the arbiter from starting is raised here."""
-        if self.is_alive():
-            raise RuntimeError("this arbiter runs already")
-        opened: Future[Future[Any]] = Future()
-        self._thread = threading.Thread(target=self._work, args=(cb, opened), name="circus arbiter", daemon=True)
-        self._thread.start()
-        return opened.result()
-
-    def _work(self, cb: Callable[[Future[Any]], object] | None, opened: Future[Future[Any]]) -> None:
-        supervisor = self.supervisor
-        supervisor.owns_loop = True  # also one that the caller gave: it is run here
-        try:
-            up = supervisor.open(cb)
-        except Exception as exc:  # raised in the thread that called `start`
-            opened.set_exception(exc)
-            return
-        atexit.register(self._at_exit)
-        try:
-            # From within the loop, so that a call that comes at once is handed over to it and not done beside it.
-            supervisor.ensure_loop().post(lambda: opened.set_result(up))
-            supervisor.run()
-        finally:
-            atexit.unregister(self._at_exit)
-
-    def _at_exit(self) -> None:
-        if os.getpid() == self.pid:  # a fork of the program has no such thread, and no such children
-            self.stop()
+        return self._background.start(cb)
 
     def stop(self) -> Future[Any]:
         """Stop everything and wait for that, except where the end itself would have to wait: in the loop, in a hook."""
@@ -430,11 +405,10 @@ class ThreadedArbiter(Arbiter):
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end; at once in the arbiter's own thread."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
+        self._background.join(timeout)
 
     def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self._background.is_alive()
 
 
 def _is_setting(name: str) -> bool:

@@ -237,12 +237,8 @@ class Runtime:
         self._closed = True
         for watcher in self._watchers.values():
             watcher.close_hooks()
-            watcher.close_streams(_done)
+            watcher.close_streams()
         self.workers.close()
         for future in self._tickets.values():
             future.set_exception(ConflictError(STOPPED))
         self._tickets.clear()
-
-
-def _done() -> None:
-    """Nobody waits for these streams to be closed."""

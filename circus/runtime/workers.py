@@ -131,7 +131,7 @@ class Workers:
         if watcher is not None:
             watcher.process_ended(worker.pid, exit_code)
         if worker.key in self._parting and not self._has_any(worker.key):
-            self._parting.pop(worker.key).close_streams(_done)
+            self._parting.pop(worker.key).close_streams()
         self._tell(events.Exited(worker.key, worker.serial, exit_code, remains), now)
 
     # ---- what a dead worker has left ---------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class Workers:
         if keep and self._has_any(watcher.key):
             self._parting[watcher.key] = watcher
         else:
-            watcher.close_streams(_done)
+            watcher.close_streams()
 
     def kill_everything(self) -> None:
         """The last resort: SIGKILL to every worker and its descendants, waiting for nothing."""
@@ -199,8 +199,4 @@ class Workers:
     def close(self) -> None:
         self.children.close()
         for watcher in self._parting.values():
-            watcher.close_streams(_done)
-
-
-def _done() -> None:
-    """Nobody waits for these streams to be closed."""
+            watcher.close_streams()
