@@ -99,10 +99,11 @@ class Spec:
 
     @classmethod
     def options(cls) -> Iterator[Option[Any]]:
+        """In the order they are written, those of a base first; one declared anew takes the place of the old."""
+        found: dict[str, Option[Any]] = {}
         for klass in reversed(cls.__mro__):
-            for member in vars(klass).values():
-                if isinstance(member, Option):
-                    yield member
+            found.update({name: member for name, member in vars(klass).items() if isinstance(member, Option)})
+        yield from found.values()
 
     @classmethod
     def lookup(cls, name: str) -> Option[Any] | None:

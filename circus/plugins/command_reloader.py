@@ -27,8 +27,9 @@ from typing import Any, NamedTuple
 
 from circus.common.convert import split_words
 from circus.common.names import ACTIVE, ADD, RELOAD, REMOVE, START, STOP, STOPPED, UPDATED, res_name
+from circus.options.option import Spec
 from circus.plugins.base import CircusPlugin
-from circus.plugins.options import is_own_program, option, positive
+from circus.plugins.options import POSITIVE, is_own_program, plugin_option, read_options
 
 logger = logging.getLogger("circus")
 
@@ -86,14 +87,23 @@ class Followed:
         return changed
 
 
+class ReloaderOptions(Spec):
+    """Options of CommandReloader:"""
+
+    __slots__ = ()
+
+    loop_rate = plugin_option(POSITIVE, 1.0, "time between two looks", unit="s")
+
+
 class CommandReloader(CircusPlugin):
     """Restarts watchers whose program or script was changed."""
 
     name = "command_reloader"
+    option_table = ReloaderOptions
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.loop_rate = option(self, "loop_rate", positive, 1.0)
+        self.loop_rate = read_options(self, ReloaderOptions).loop_rate
         self.followed: dict[str, Followed] = {}
         self._asked: set[str] = set()  # res names of those whose command is known to be the current one
 

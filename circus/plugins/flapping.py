@@ -24,23 +24,41 @@ from typing import Any
 
 from circus.common.convert import exit_text
 from circus.common.names import FLAPPING
+from circus.options.option import Spec
 from circus.plugins.base import CircusPlugin
-from circus.plugins.options import count, number, option
+from circus.plugins.options import COUNT, NUMBER, count, plugin_option, read_options, text_kind
 
 logger = logging.getLogger("circus")
+
+
+def _retries(text: str) -> int:
+    return -1 if text == "-1" else count(text)
+
+
+class FlappingOptions(Spec):
+    """Options of Flapping. In a configuration they set the defaults of `flapping.X` of every watcher:"""
+
+    __slots__ = ()
+
+    attempts = plugin_option(COUNT, 2, "deaths within the window that count as flapping")
+    window = plugin_option(NUMBER, 1.0, "time in which deaths are counted", unit="s")
+    retry_in = plugin_option(NUMBER, 7.0, "first pause", unit="s")
+    max_retry = plugin_option(text_kind("integer", _retries), 5, "pauses in a row before giving up; -1: never")
 
 
 class Flapping(CircusPlugin):
     """Logs `flapping` events. `attempts`, `window` and `retry_in` (seconds), `max_retry` (-1: ever) are as given."""
 
     name = "flapping"
+    option_table = FlappingOptions
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.attempts = option(self, "attempts", count, 2)
-        self.window = option(self, "window", number, 1.0)
-        self.retry_in = option(self, "retry_in", number, 7.0)
-        self.max_retry = option(self, "max_retry", _retries, 5)
+        options = read_options(self, FlappingOptions)
+        self.attempts = options.attempts
+        self.window = options.window
+        self.retry_in = options.retry_in
+        self.max_retry = options.max_retry
 
     def handle_recv(self, data: list[bytes]) -> None:
         watcher, event, message = self.split_data(data)
@@ -59,7 +77,3 @@ def sentence(watcher: str, payload: Mapping[str, Any]) -> str:
         f"{watcher}: worker {payload.get('process_id')} is flapping, next try in {payload.get('retry_in')} s "
         f"(attempt {payload.get('attempt')}{of}), last {ending}"
     )
-
-
-def _retries(text: str) -> int:
-    return -1 if text == "-1" else count(text)

@@ -26,24 +26,48 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from circus import __version__
-from circus.plugins.options import option
-from circus.plugins.server_observer import Answer, ServerObserver
+from circus.options.kinds import TEXT
+from circus.plugins.options import plugin_option, read_options, text_kind
+from circus.plugins.server_observer import Answer, ServerObserver, ServerOptions
 from circus.plugins.statsd import count, timed
 
 NO_ANSWER = 599
 """Counted like a status; no server sends it."""
 
 
+def web_address(text: str) -> str:
+    """ValueError for what cannot be fetched."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port  # asked for, because only this looks at it
+    except ValueError as exc:
+        raise ValueError(f"{exc} (a URL such as http://127.0.0.1:8000/ is needed)") from None
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
+        raise ValueError("a URL such as http://127.0.0.1:8000/ is needed")
+    return text
+
+
+class HttpOptions(ServerOptions):
+    """Options of HttpObserver:"""
+
+    __slots__ = ()
+
+    check_url = plugin_option(text_kind("URL", web_address), "http://localhost/", "the page to ask for")
+    restart_on_error = plugin_option(TEXT, "", "watcher to restart when the page is not right")
+
+
 class HttpObserver(ServerObserver):
     name = "http_observer"
     default_app_name = "http_observer"
-    default_timeout = 10.0
+    option_table = HttpOptions
     restarted_bucket = "http_stats.restart_on_error"
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.check_url = option(self, "check_url", web_address, "http://localhost/")
-        self.restart_on_error = option(self, "restart_on_error", str, "")
+        options = read_options(self, HttpOptions)
+        self.check_url: str = options.check_url
+        self.restart_on_error: str = options.restart_on_error
 
     @property
     def target(self) -> str:
@@ -69,19 +93,6 @@ def good(seconds: float) -> Answer:
 
 def bad(status: int, trouble: str) -> Answer:
     return Answer([count("http_stats.error"), count(f"http_stats.error.{status}")], trouble, restart=True)
-
-
-def web_address(text: str) -> str:
-    """ValueError for what cannot be fetched."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port  # asked for, because only this looks at it
-    except ValueError as exc:
-        raise ValueError(f"{exc} (a URL such as http://127.0.0.1:8000/ is needed)") from None
-    is_plain = text.isascii() and text.isprintable() and " " not in text
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
-        raise ValueError("a URL such as http://127.0.0.1:8000/ is needed")
-    return text
 
 
 def split_login(url: str) -> tuple[str, str]:

@@ -21,8 +21,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from circus.plugins.options import option
-from circus.plugins.server_observer import Answer, ServerObserver
+from circus.options.kinds import TEXT
+from circus.plugins.options import plugin_option, read_options, text_kind, understood
+from circus.plugins.server_observer import Answer, ServerObserver, ServerOptions, seconds
 from circus.plugins.statsd import count, gauge
 
 DEFAULT_URL = "redis://localhost:6379/0"
@@ -30,10 +31,20 @@ DEFAULT_URL = "redis://localhost:6379/0"
 NEEDED = "redis_observer needs the Python package redis: pip install circus[redis]"
 
 
+class RedisOptions(ServerOptions):
+    """Options of RedisObserver:"""
+
+    __slots__ = ()
+
+    timeout = plugin_option(text_kind("number", seconds), 5.0, "how long an answer may take", unit="s")
+    redis_url = plugin_option(TEXT, DEFAULT_URL, "where the server is")
+    restart_on_timeout = plugin_option(TEXT, "", "watcher to restart when there is no answer")
+
+
 class RedisObserver(ServerObserver):
     name = "redis_observer"
     default_app_name = "redis_observer"
-    default_timeout = 5.0
+    option_table = RedisOptions
     restarted_bucket = "redis_stats.restart_on_error"
 
     OBSERVE = (
@@ -65,10 +76,11 @@ class RedisObserver(ServerObserver):
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.redis_url = option(self, "redis_url", str, DEFAULT_URL)
-        self.restart_on_timeout = option(self, "restart_on_timeout", str, "")
+        options = read_options(self, RedisOptions)
+        self.redis_url: str = options.redis_url
+        self.restart_on_timeout: str = options.restart_on_timeout
         self._library = _library()
-        self.redis: Any = option(self, "redis_url", self._client_for, self._client_for(DEFAULT_URL))
+        self.redis: Any = understood(self, "redis_url", self.redis_url, self._client_for)
 
     def _client_for(self, url: str) -> Any:
         return self._library.Redis.from_url(url, socket_timeout=self.timeout, socket_connect_timeout=self.timeout)

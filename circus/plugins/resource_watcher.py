@@ -27,10 +27,11 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from circus.common.convert import human2bytes, to_bool, to_signum
+from circus.common.convert import human2bytes
 from circus.common.names import ACTIVE
-from circus.plugins.options import count, number, option
-from circus.plugins.statsd import BaseObserver
+from circus.options.kinds import BOOLEAN, SIGNAL, TEXT
+from circus.plugins.options import COUNT, NUMBER, number, plugin_option, read_options, text_kind
+from circus.plugins.statsd import BaseObserver, ObserverOptions
 
 logger = logging.getLogger("circus")
 
@@ -51,6 +52,9 @@ class Memory(NamedTuple):
 
     value: float
     is_size: bool
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{'B' if self.is_size else '%'}"
 
 
 class Figures(NamedTuple):
@@ -179,28 +183,60 @@ def _size(value: object) -> float | None:
 # ---- the plugin --------------------------------------------------------------------------------------------------
 
 
+def memory(text: str) -> Memory:
+    """Percent, as `90` or `90%`, or a size with a unit, as `1.5G`."""
+    if not text[-1].isalpha():
+        return Memory(number(text.removesuffix("%")), is_size=False)
+    size = human2bytes(text)
+    if size < 0:
+        raise ValueError("a size cannot be negative")
+    return Memory(size, is_size=True)
+
+
+MEMORY = text_kind("memory", memory)
+
+
+class ResourceOptions(ObserverOptions):
+    """Options of ResourceWatcher:"""
+
+    __slots__ = ()
+
+    watcher = plugin_option(TEXT, "", "the watcher to look after")
+    service = plugin_option(TEXT, "", "the old name of `watcher`")
+    max_cpu = plugin_option(NUMBER, 90.0, "most percent of one processor")
+    min_cpu = plugin_option(NUMBER, None, "least percent of one processor")
+    max_mem = plugin_option(MEMORY, Memory(90.0, is_size=False), "most memory: percent, or a size such as `1.5G`")
+    min_mem = plugin_option(MEMORY, None, "least memory")
+    health_threshold = plugin_option(NUMBER, 75.0, "highest mean of processor and memory percent; 0: none")
+    max_count = plugin_option(COUNT, 3, "how many times in a row a limit may be passed")
+    process_children = plugin_option(BOOLEAN, False, "look at the direct children too")
+    child_signal = plugin_option(SIGNAL, int(signal.SIGTERM), "signal for a child that is beyond a limit")
+
+
 class ResourceWatcher(BaseObserver):
     """Restarts a watcher, or signals a child of its processes, that is beyond a limit for too long."""
 
     name = "resource_watcher"
+    option_table = ResourceOptions
     is_for_statsd = False
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.watcher: str = option(self, "watcher", str, "") or option(self, "service", str, "")
+        options = read_options(self, ResourceOptions)
+        self.watcher: str = options.watcher or options.service
         if not self.watcher:
             who = config.get("name") or type(self).__name__
             raise ValueError(f"{who}: watcher is missing: name the watcher to look after")
         self.limits = Limits(
-            max_cpu=option(self, "max_cpu", number, 90.0),
-            min_cpu=option(self, "min_cpu", number, None),
-            max_mem=option(self, "max_mem", memory, Memory(90.0, is_size=False)),
-            min_mem=option(self, "min_mem", memory, None),
-            health_threshold=option(self, "health_threshold", number, 75.0) or None,
+            max_cpu=options.max_cpu,
+            min_cpu=options.min_cpu,
+            max_mem=options.max_mem,
+            min_mem=options.min_mem,
+            health_threshold=options.health_threshold or None,
         )
-        self.max_count = option(self, "max_count", count, 3)
-        self.process_children = option(self, "process_children", to_bool, False)
-        self.child_signal = option(self, "child_signal", to_signum, int(signal.SIGTERM))
+        self.max_count = options.max_count
+        self.process_children = options.process_children
+        self.child_signal = options.child_signal
         self._judge = self._new_judge()
         self._trouble = ""
 
@@ -242,13 +278,3 @@ class ResourceWatcher(BaseObserver):
 
     def _count(self, bucket: str) -> None:
         self.statsd.increment(f"_resource_watcher.{self.watcher}.{bucket}")
-
-
-def memory(text: str) -> Memory:
-    """Percent, as `90` or `90%`, or a size with a unit, as `1.5G`."""
-    if not text[-1].isalpha():
-        return Memory(number(text.removesuffix("%")), is_size=False)
-    size = human2bytes(text)
-    if size < 0:
-        raise ValueError("a size cannot be negative")
-    return Memory(size, is_size=True)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from circus.common.names import ACTIVE
 from circus.loop import Timer
-from circus.plugins.options import option, positive
-from circus.plugins.statsd import BaseObserver, Metric
+from circus.plugins.options import plugin_option, positive, read_options, text_kind
+from circus.plugins.statsd import BaseObserver, Metric, ObserverOptions
 
 logger = logging.getLogger("circus")
 
@@ -26,6 +26,19 @@ class Answer(NamedTuple):
     restart: bool = False  # may help
 
 
+def seconds(text: str) -> float:
+    """What a socket takes as a time-out: more milliseconds than fit an int are an error to poll(2)."""
+    return min(positive(text), (2**31 - 1) // 1000)
+
+
+class ServerOptions(ObserverOptions):
+    """Options of everything that asks a server:"""
+
+    __slots__ = ()
+
+    timeout = plugin_option(text_kind("number", seconds), 10.0, "how long an answer may take", unit="s")
+
+
 class ServerObserver(BaseObserver):
     """Override `ask` and `no_answer`.
 
@@ -35,12 +48,12 @@ class ServerObserver(BaseObserver):
     restarted_bucket = ""
     """Counted with each restart."""
 
-    default_timeout = 10.0
+    option_table: type[ServerOptions] = ServerOptions
     is_for_statsd = False
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.timeout = option(self, "timeout", _seconds, self.default_timeout)
+        self.timeout = read_options(self, self.option_table).timeout
         self._thread: threading.Thread | None = None
         self._timer: Timer | None = None
         self._trouble = ""
@@ -104,8 +117,3 @@ class ServerObserver(BaseObserver):
     def _work(self, timer: Timer) -> None:
         answer = self.ask()
         self.loop.post(lambda: self._answered(timer, answer))
-
-
-def _seconds(text: str) -> float:
-    """What a socket takes as a time-out: more milliseconds than fit an int are an error to poll(2)."""
-    return min(positive(text), (2**31 - 1) // 1000)

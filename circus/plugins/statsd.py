@@ -28,9 +28,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from circus.common.convert import human2bytes
+from circus.options.kinds import TEXT
+from circus.options.option import Spec
 from circus.plugins.base import CircusPlugin, Repeated
 from circus.plugins.datagrams import DatagramSender, datagram
-from circus.plugins.options import option, positive
+from circus.plugins.options import POSITIVE, plugin_option, positive, read_options, text_kind
 
 __all__ = ["BaseObserver", "FullStats", "Metric", "StatsdClient", "StatsdEmitter"]
 
@@ -108,10 +110,43 @@ class StatsdClient:
             self._sender.close()
 
 
+def port_number(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:6]) < 65536:
+        raise ValueError("a number from 1 to 65535 is needed")
+    return int(text)
+
+
+def share(text: str) -> float:
+    value = positive(text)
+    if value > 1:
+        raise ValueError("a number above 0, and not above 1, is needed")
+    return value
+
+
+class StatsdOptions(Spec):
+    """Options of StatsdEmitter, and of everything that counts:"""
+
+    __slots__ = ()
+
+    application_name = plugin_option(TEXT, "", "part of the names of what is counted; empty: that of the plugin")
+    host = plugin_option(TEXT, DEFAULT_HOST, "where the statsd server is")
+    port = plugin_option(text_kind("integer", port_number), DEFAULT_PORT, "its port")
+    sample_rate = plugin_option(text_kind("number", share), 1.0, "share of what is counted that is sent")
+
+
+class ObserverOptions(StatsdOptions):
+    """Options of FullStats, and of everything that looks again and again:"""
+
+    __slots__ = ()
+
+    loop_rate = plugin_option(POSITIVE, 60.0, "time between two looks", unit="s")
+
+
 class StatsdEmitter(CircusPlugin):
     """Counts events."""
 
     name = "statsd"
+    option_table: type[StatsdOptions] = StatsdOptions
     default_app_name = "app"
     is_for_statsd = True
     """Whether it is of no use without a statsd server; else nobody misses one that was not named."""
@@ -125,13 +160,14 @@ class StatsdEmitter(CircusPlugin):
         **config: Any,
     ) -> None:
         super().__init__(endpoint, pubsub_endpoint, check_delay, ssh_server, **config)
-        self.application_name = self.app = option(self, "application_name", str, self.default_app_name)
+        options = read_options(self, self.option_table)
+        self.application_name = self.app = options.application_name or self.default_app_name
         self.prefix = f"circus.{self.application_name}.watcher"
         self.statsd = StatsdClient(
-            host=option(self, "host", str, DEFAULT_HOST),
-            port=option(self, "port", port_number, DEFAULT_PORT),
+            host=options.host,
+            port=options.port,
             prefix=self.prefix,
-            sample_rate=option(self, "sample_rate", share, 1.0),
+            sample_rate=options.sample_rate,
         )
         if not self.is_for_statsd and not {"host", "port"} & config.keys():
             self.statsd.trouble_level = logging.DEBUG
@@ -151,9 +187,11 @@ class StatsdEmitter(CircusPlugin):
 class BaseObserver(StatsdEmitter):
     """Calls `look_after` every `loop_rate` seconds, the first time after as many."""
 
+    option_table: type[ObserverOptions] = ObserverOptions
+
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.loop_rate = option(self, "loop_rate", positive, 60.0)
+        self.loop_rate = read_options(self, self.option_table).loop_rate
         self.period: Repeated | None = None
 
     def handle_init(self) -> None:
@@ -217,19 +255,3 @@ def _size(value: object) -> float | None:
         return human2bytes(str(value))
     except ValueError:  # "N/A"
         return None
-
-
-# ---- options -----------------------------------------------------------------------------------------------------
-
-
-def port_number(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text[:6]) < 65536:
-        raise ValueError("a number from 1 to 65535 is needed")
-    return int(text)
-
-
-def share(text: str) -> float:
-    value = positive(text)
-    if value > 1:
-        raise ValueError("a number above 0, and not above 1, is needed")
-    return value

@@ -25,10 +25,11 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from circus.common.convert import to_signum
 from circus.common.names import ACTIVE, KILL, REAP, SPAWN, res_name
+from circus.options.kinds import PORT, SIGNAL, TEXT
+from circus.options.option import Spec
 from circus.plugins.base import CircusPlugin
-from circus.plugins.options import count, is_own_program, number, option, positive
+from circus.plugins.options import NUMBER, POSITIVE, count, is_own_program, plugin_option, read_options, text_kind
 
 logger = logging.getLogger("circus")
 
@@ -108,21 +109,62 @@ class Pulses:
         return found
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE)  # as names of watchers are compared everywhere
+
+
+def _heartbeat(text: str) -> re.Pattern[str]:
+    pattern = re.compile(text)
+    if "pid" not in pattern.groupindex:
+        raise ValueError("it needs a group (?P<pid>...)")
+    return pattern
+
+
+def _at_least_one(text: str) -> int:
+    value = count(text)
+    if not value:
+        raise ValueError("it must be at least 1")
+    return value
+
+
+class WatchDogOptions(Spec):
+    """Options of WatchDog:"""
+
+    __slots__ = ()
+
+    loop_rate = plugin_option(POSITIVE, 60.0, "time between two looks, and between two heartbeats at most", unit="s")
+    max_count = plugin_option(text_kind("integer", _at_least_one), 3, "how many heartbeats may fail to come")
+    watchers_regex = plugin_option(text_kind("pattern", _pattern), _pattern(".*"), "watchers that send heartbeats")
+    msg_regex = plugin_option(
+        text_kind("pattern", _heartbeat),
+        _heartbeat("^(?P<pid>.*);(?P<timestamp>.*)$"),
+        "what a heartbeat looks like, with a group `pid`",
+    )
+    ip = plugin_option(TEXT, "127.0.0.1", "address to listen on")
+    port = plugin_option(PORT, 1664, "port to listen on; 0: any free one")
+    watchers_stop_signal = plugin_option(SIGNAL, None, "signal that ends a silent worker; else that of its watcher")
+    watchers_graceful_timeout = plugin_option(
+        NUMBER, None, "time it has to end before SIGKILL; else that of its watcher", unit="s"
+    )
+
+
 class WatchDog(CircusPlugin):
     """Kills the processes of matching watchers that send no heartbeats."""
 
     name = "watchdog"
+    option_table = WatchDogOptions
 
     def __init__(self, *args: Any, **config: Any) -> None:
         super().__init__(*args, **config)
-        self.loop_rate = option(self, "loop_rate", positive, 60.0)
-        self.max_count = option(self, "max_count", _at_least_one, 3)
-        self.watchers_regex = option(self, "watchers_regex", _pattern, _pattern(".*"))
-        self.msg_regex = option(self, "msg_regex", _heartbeat, _heartbeat("^(?P<pid>.*);(?P<timestamp>.*)$"))
-        self.watchdog_ip = option(self, "ip", str, "127.0.0.1")
-        self.watchdog_port = option(self, "port", _port, 1664)
-        self.watchers_stop_signal = option(self, "watchers_stop_signal", to_signum, None)
-        self.watchers_graceful_timeout = option(self, "watchers_graceful_timeout", number, None)
+        options = read_options(self, WatchDogOptions)
+        self.loop_rate = options.loop_rate
+        self.max_count = options.max_count
+        self.watchers_regex = options.watchers_regex
+        self.msg_regex = options.msg_regex
+        self.watchdog_ip = options.ip
+        self.watchdog_port = options.port
+        self.watchers_stop_signal = options.watchers_stop_signal
+        self.watchers_graceful_timeout = options.watchers_graceful_timeout
         self.pulses = Pulses(self.loop_rate, self.max_count, time.monotonic())
         self._socket: socket.socket | None = None
         self._is_refused = False
@@ -236,28 +278,3 @@ def _open(ip: str, port: int) -> socket.socket:
 def _plain(pattern: re.Pattern[str]) -> str:
     """The text a pattern without any freedom matches: `^plugin:web$` is `plugin:web`."""
     return pattern.pattern.removeprefix("^").removesuffix("$").replace("\\", "").lower()
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE)  # as names of watchers are compared everywhere
-
-
-def _heartbeat(text: str) -> re.Pattern[str]:
-    pattern = re.compile(text)
-    if "pid" not in pattern.groupindex:
-        raise ValueError("it needs a group (?P<pid>...)")
-    return pattern
-
-
-def _at_least_one(text: str) -> int:
-    value = count(text)
-    if not value:
-        raise ValueError("it must be at least 1")
-    return value
-
-
-def _port(text: str) -> int:
-    value = count(text)
-    if value > 65535:
-        raise ValueError("a port is a number up to 65535")
-    return value

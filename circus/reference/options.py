@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -104,12 +105,14 @@ def _after_set(effect: Effect) -> str:
 
 
 def _section(title: str, spec: type[Spec], change: Change | None = None) -> str:
-    """One table."""
+    return f"## {title}\n\n{(spec.__doc__ or '').strip()}\n\n{table_of(spec, change)}\n"
+
+
+def table_of(spec: type[Spec], change: Change | None = None) -> str:
     heads = ["option", "type", "default", *([change[0]] if change else []), "meaning"]
     rows = [_row(option, change) for option in spec.options()]
     table = [heads, ["---"] * len(heads), *rows]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in table)
-    return f"## {title}\n\n{(spec.__doc__ or '').strip()}\n\n{lines}\n"
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
 def _row(option: Option[Any], change: Change | None) -> list[str]:
@@ -129,5 +132,7 @@ def _default(option: Option[Any]) -> str:
         return ""
     if option.kind is SIGNAL:
         return convert.signal_name(value).removeprefix("SIG")
+    if isinstance(value, re.Pattern):
+        return f"`{value.pattern}`"
     text = str(value).lower() if option.kind is BOOLEAN else f"{value:g}" if isinstance(value, float) else str(value)
     return f"{text} {option.unit}".strip()

@@ -1,11 +1,13 @@
-"""The reference page of the built-in plugins, made from the texts of their modules, so that each thing is said once."""
+"""The reference page of the built-in plugins, made from the texts of their modules and the options they declare."""
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
+import inspect
+from importlib import import_module
+from types import ModuleType
 
-PLUGINS = Path(__file__).parent.parent / "plugins"
+from circus.options.option import Spec
+from circus.reference.options import table_of
 
 # In the order of the page.
 MODULES = (
@@ -29,7 +31,17 @@ def page() -> str:
     return "\n".join([HEAD, *map(_section, MODULES)])
 
 
-def _section(module: str) -> str:
-    """The text of a module, read and not imported: some need packages that may not be there."""
-    text = ast.get_docstring(ast.parse((PLUGINS / f"{module}.py").read_text(encoding="utf-8")))
-    return f"## circus.plugins.{module}\n\n{text}\n"
+def _section(name: str) -> str:
+    module = import_module(f"circus.plugins.{name}")
+    text = inspect.cleandoc(module.__doc__ or "")
+    tables = [f"{table.__doc__}\n\n{table_of(table)}" for table in option_tables(module)]
+    return "\n\n".join((f"## {module.__name__}", text, *tables)) + "\n"
+
+
+def option_tables(module: ModuleType) -> list[type[Spec]]:
+    """What the plugins of a module declare: the module's own tables, not those they build on."""
+    return [
+        member
+        for member in vars(module).values()
+        if isinstance(member, type) and issubclass(member, Spec) and member.__module__ == module.__name__
+    ]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping
 
-from circus.common.convert import resolve_name
+from circus.common.convert import nearest, resolve_name
 from circus.config.reader import Remark
 from circus.exc import ImportStringError, SpawnError
+from circus.options.option import Spec
 from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, WatcherSpec
 from circus.posix.diagnosis import spawn_error
 from circus.posix.launch import Launch, candidates
@@ -32,7 +34,7 @@ def rehearse(config: ConfigSpec, environ: Mapping[str, str]) -> Iterator[Remark]
     for watcher in config.watchers:
         yield from _watcher(watcher, environ)
     for plugin in config.plugins:
-        yield from _imports(plugin, "use", plugin.use, [])
+        yield from _plugin(plugin)
 
 
 def _circus(spec: CircusSpec) -> Iterator[Remark]:
@@ -96,6 +98,31 @@ def _hooks_and_streams(spec: WatcherSpec, env: Mapping[str, str]) -> Iterator[Re
             text = _not_a_file(str(conf["filename"]))
             if text:
                 yield Remark(spec, f"{output}.filename", text)
+
+
+def _plugin(spec: PluginSpec) -> Iterator[Remark]:
+    remarks = list(_imports(spec, "use", spec.use, [])) if spec.use else []
+    yield from remarks
+    if remarks or not spec.use:  # whoever reads the file says that it is missing
+        return
+    table = getattr(resolve_name(spec.use), "option_table", None)
+    if isinstance(table, type) and issubclass(table, Spec):
+        yield from _plugin_options(spec, table)
+
+
+def _plugin_options(spec: PluginSpec, table: type[Spec]) -> Iterator[Remark]:
+    """What a plugin that declares its options would not understand, or not look at."""
+    known = [option.name for option in table.options()]
+    for key, text in spec.extras.items():
+        option = table.lookup(key)
+        try:
+            if option and str(text).strip():
+                option.kind.parse(str(text).strip())
+        except (ValueError, re.error) as exc:
+            yield Remark(spec, key, f"{text}: {exc}")
+        guess = nearest(key, known)
+        if option is None and guess and WatcherSpec.lookup(key) is None:
+            yield Remark(spec, key, f"is not an option of the plugin; did you mean {guess}?", may_come=True)
 
 
 def _imports(spec: WatcherSpec | PluginSpec, key: str, dotted: str, paths: list[str]) -> Iterator[Remark]:

@@ -27,6 +27,15 @@ def test_options_come_in_the_order_they_are_written_base_first():
     assert [option.name for option in Sample.options()] == ["plain", "a.dotted", "many.", "pre_"]
 
 
+def test_an_option_declared_anew_takes_the_place_of_the_old():
+    class Anew(Sample):
+        plain = Option(INTEGER, 7, Effect.NOTHING, "another number")
+
+    assert [option.name for option in Anew.options()] == ["plain", "a.dotted", "many.", "pre_"]
+    assert Anew("s").plain == 7
+    assert Anew.lookup("plain") is Anew.plain
+
+
 @pytest.mark.parametrize(
     ("name", "attribute"),
     [

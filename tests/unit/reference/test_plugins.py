@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from circus.reference import plugins as reference
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARED = {"__init__", "_statsd", "base", "datagrams", "options", "runner", "server_observer", "tornado_loop"}
+
+
+def test_every_option_of_a_plugin_is_on_the_page() -> None:
+    page = reference.page()
+    for name in reference.MODULES:
+        tables = reference.option_tables(import_module(f"circus.plugins.{name}"))
+        assert tables, name
+        for option in (option for table in tables for option in table.options()):
+            assert f"| `{option.name}` | " in page and option.doc in page
 
 
 def test_every_plugin_is_on_the_page() -> None:

@@ -149,6 +149,41 @@ def test_a_daemon_that_would_start_gets_no_remark(log):
     assert of_circus(logoutput=log, pidfile="/tmp/pid", loggerconfig="Default", endpoint_owner="0") == []
 
 
+def of_plugin(**options):
+    spec = PluginSpec("p", {"use": "circus.plugins.watchdog.WatchDog"}, options)
+    return remarks(ConfigSpec(CircusSpec(), [], [], [spec]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("max_count", "0", "0: it must be at least 1"),
+        ("msg_regex", "(", "(: missing ), unterminated subpattern at position 0"),
+        ("watchers_stop_signal", "NO", "NO: signal invalid: 'NO' (use a number below 65 or a name such as TERM)"),
+    ],
+)
+def test_an_option_that_a_plugin_would_not_understand(key, value, reason):
+    assert of_plugin(loop_rate=" 5 ", watchers_regex="", **{key: value}) == [(key, reason, False)]
+
+
+def test_a_slip_of_an_option_of_a_plugin():
+    assert of_plugin(max_cuont="5") == [("max_cuont", "is not an option of the plugin; did you mean max_count?", True)]
+    assert of_plugin(priority="5", mine="anything at all") == []
+
+
+def test_options_of_a_plugin_that_declares_none_are_its_own(module):
+    sys.path.append(module("rehearsed_plugin", "class P: option_table = 'mine'")["PYTHONPATH"])
+    spec = PluginSpec("p", {"use": "rehearsed_plugin.P"}, {"anything": "x"})
+    try:
+        assert remarks(ConfigSpec(CircusSpec(), [], [], [spec])) == []
+    finally:
+        sys.path.pop()
+
+
+def test_a_plugin_without_a_class_is_the_readers_to_tell():
+    assert remarks(ConfigSpec(CircusSpec(), [], [], [PluginSpec("p", {}, {"x": "y"})])) == []
+
+
 def test_a_plugin_that_cannot_be_imported():
     plugins = [PluginSpec("a", {"use": "circus.plugins.watchdog.WatchDog"}), PluginSpec("b", {"use": "no_such.Plugin"})]
     [(key, text, may_come)] = remarks(ConfigSpec(CircusSpec(), [], [], plugins))
