@@ -108,6 +108,8 @@ class Sim:
         self._serials: set[int] = set()
         self._told: list[str] = []
         self._held = False
+        self._to_stop: dict[int, int] = {}  # priorities of watchers that a shutdown has to stop in order
+        self._in_order: set[int] = set()  # tickets of other requests that stop watchers in order
 
     # ---- setting the scene -------------------------------------------------------------------------------------
 
@@ -139,10 +141,18 @@ class Sim:
         return self._request(self.arbiter.start, _keys(watchers), single and len(watchers) == 1)
 
     def stop(self, *watchers: Watcher, single: bool = True) -> int:
-        return self._request(self.arbiter.stop, _keys(watchers), single and len(watchers) == 1)
+        self._stop_out_of_order(*watchers)
+        return self._request_of_many(self.arbiter.stop, watchers, single)
 
     def restart(self, *watchers: Watcher, single: bool = True) -> int:
-        return self._request(self.arbiter.restart, _keys(watchers), single and len(watchers) == 1)
+        return self._request_of_many(self.arbiter.restart, watchers, single)
+
+    def _request_of_many(self, method: Callable[..., object], watchers: tuple[Watcher, ...], single: bool) -> int:
+        is_one = single and len(watchers) == 1
+        ticket = self._request(method, _keys(watchers), is_one)
+        if not is_one:
+            self._in_order.add(ticket)
+        return ticket
 
     def reload(
         self, *watchers: Watcher, single: bool = True, sequential: bool = False, graceful: bool = True
@@ -151,6 +161,7 @@ class Sim:
         return self._request(self.arbiter.reload, _keys(watchers), is_one, sequential, graceful)
 
     def remove(self, watcher: Watcher, nostop: bool = False) -> int:
+        self._stop_out_of_order(watcher)
         return self._request(self.arbiter.remove, watcher.key, nostop)
 
     def add_and_start(self, watcher: Watcher) -> int:
@@ -164,7 +175,15 @@ class Sim:
         return self._request(self.arbiter.kill, watcher.key, serials, signum, timeout)
 
     def quit(self, restart: bool = False, **more: bool) -> int:
+        # What an earlier request still stops, in the order of its own, is none of this one's business.
+        is_first = not self.arbiter.quitting and not self._in_order & self.waiting
+        running = [watcher for watcher in self.arbiter.watchers.values() if watcher.is_running]
+        self._to_stop = {watcher.key: watcher.spec.priority for watcher in running} if is_first else {}
         return self._request(lambda now, ticket: self.arbiter.quit(now, ticket, restart, **more))
+
+    def _stop_out_of_order(self, *watchers: Watcher) -> None:
+        for watcher in watchers:
+            self._to_stop.pop(watcher.key, None)
 
     def signal(self, watcher: Watcher, wid: int, signum: int, recursive: bool = False) -> None:
         self.arbiter.signal(watcher.key, self.child(watcher, wid).serial, signum, recursive)
@@ -475,7 +494,17 @@ class Sim:
             if watcher.phase is Phase.STOPPED:
                 assert watcher.key not in self._open, f"{watcher.name}: stopped with open streams"
                 assert not len(watcher.table), f"{watcher.name}: stopped with processes"
+        self._check_order()
         self._bury()
+
+    def _check_order(self) -> None:
+        """A shutdown stops nothing before all of a lower priority are down. One may go down by itself, though."""
+        watchers = [(rank, watcher) for key, rank in self._to_stop.items() if (watcher := self.arbiter.find(key))]
+        not_down = [rank for rank, watcher in watchers if not watcher.is_stopped and not watcher.stop_hangs]
+        last = min(not_down, default=NEVER)
+        for rank, watcher in watchers:
+            by_itself = watcher.trouble or not watcher.spec.respawn
+            assert watcher.is_running or by_itself or rank <= last, f"{watcher.name}: stopped too early"
 
     def _bury(self) -> None:
         """Forget the dead of whom the machine knows nothing any more."""

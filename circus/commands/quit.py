@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Quit(Command):
     """Quit the arbiter immediately
 
-    Stops all watchers, then circusd itself.
+    Stops all watchers, in the order of `stop`, then circusd itself.
 
         $ circusctl quit --waiting
         ok

@@ -14,7 +14,8 @@ class Stop(Matching):
     """Stop watchers
 
     Stops all watchers, or those whose name fits: every process gets the watcher's `stop_signal`, and SIGKILL when
-    its `graceful_timeout` is over. circusd itself goes on; see `quit`.
+    its `graceful_timeout` is over. Of several the last to start is the first to stop: those of equal `priority`
+    together, smallest first, the next ones when they are down. circusd itself goes on; see `quit`.
 
         $ circusctl stop web --waiting
         ok

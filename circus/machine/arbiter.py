@@ -1,7 +1,7 @@
 """All watchers together: order of start, jobs, shutdown.
 
-Stopping is always in parallel. Starting many goes by priority, see `sequence`. A later request for a single watcher
-takes it out of a sequence that has not reached it. A watcher that takes the name of one which is still being
+Starting and stopping many goes by priority, see `sequence`. A later request that wants the opposite of a watcher takes
+it out of a sequence that has not reached it. A watcher that takes the name of one which is still being
 removed begins when that one has stopped: there is never a second set of its processes.
 """
 
@@ -24,7 +24,7 @@ from circus.machine.events import (
     SpawnFailed,
 )
 from circus.machine.jobs import Goal, Job, Jobs
-from circus.machine.sequence import Begin, Sequence, Turn
+from circus.machine.sequence import Sequence, Turn
 from circus.machine.watcher import Watcher
 from circus.options.table import WatcherSpec
 
@@ -68,6 +68,9 @@ class Arbiter:
     def find(self, key: int) -> Watcher | None:
         return self.watchers.get(key) or self._leaving.get(key)
 
+    def _known(self, key: int) -> Watcher:
+        return self.watchers.get(key) or self._leaving[key]
+
     def wake_at(self, now: float) -> float | None:
         """When `settle` has something to do without a new fact; `now` if at once, None if never."""
         if self._dirty or self._is_asked or self._may_serve():
@@ -89,15 +92,18 @@ class Arbiter:
         watcher = self.watchers.pop(key)
         self._out.append(Publish(key, REMOVE, {}))
         job = self._job(ticket, jobs.nothing)
+        if nostop:
+            self._forget(watcher, now, keep=True)
+            return
+        self._leaving[key] = watcher
+        watcher.stop(now)
+        self._take_out(watcher, f"'{watcher.name}' was removed", stops=False)
         for sequence in self._sequences:
             sequence.forget(key, now)
-        if nostop:
-            self._forget(watcher, keep=True)
-        else:
-            self._leaving[key] = watcher
-            watcher.stop(now)
-            self._jobs.expect(job, watcher, jobs.stopped(watcher))
-            self._touch(watcher)
+            if sequence.take_out(key):  # it was to be stopped, and so it is
+                self._jobs.expect(sequence.job, watcher, jobs.stopped(watcher))
+        self._jobs.expect(job, watcher, jobs.stopped(watcher))
+        self._touch(watcher)
 
     def start(self, now: float, ticket: int, keys: list[int], single: bool = False) -> None:
         if self._refuse(ticket):
@@ -106,7 +112,7 @@ class Arbiter:
         if single:
             self._begin_up(job, self.watchers[keys[0]], now, Watcher.start)
         else:
-            self._begin_in_order(self._autostarted(keys), _start, job, {})
+            self._start_in_order(job, keys)
 
     def add_and_start(self, now: float, ticket: int, watcher: Watcher) -> None:
         """The `add` command with `start`: answered with the process ids at top level."""
@@ -114,17 +120,19 @@ class Arbiter:
             self._begin_up(self._job(ticket, jobs.started_and_kept), watcher, now, Watcher.start)
 
     def stop(self, now: float, ticket: int, keys: list[int], single: bool = False) -> None:
-        self._stop_all(self._job(ticket, jobs.info_of_stop if single else jobs.nothing), keys, now)
+        job = self._job(ticket, jobs.info_of_stop if single else jobs.nothing)
+        self._stop_in_order(job, [self.watchers[key] for key in self._ordered(keys)], now)
 
     def restart(self, now: float, ticket: int, keys: list[int], single: bool = False) -> None:
         if self._refuse(ticket):
             return
         job = self._job(ticket, jobs.info_of_restart if single else jobs.nothing)
         if single:
+            self._supersede(self.watchers[keys[0]], stops=False)
             self._begin_up(job, self.watchers[keys[0]], now, Watcher.restart)
         else:
-            resting = self._stop_all(job, keys, now)
-            self._begin_in_order(self._autostarted(keys), _start, job, resting)
+            stopping = self._stop_in_order(job, [self.watchers[key] for key in self._ordered(keys)], now)
+            self._start_in_order(job, keys, stopping)
 
     def reload(
         self,
@@ -155,12 +163,13 @@ class Arbiter:
 
         if single:
             watcher = self.watchers[keys[0]]
+            self._supersede(watcher, stops=True)
             self._jobs.expect(job, watcher, None)
             self._jobs.expect(job, watcher, begin(watcher, now))
             self._touch(watcher)
         else:
-            wanted = [key for key in self._ordered(keys) if self.watchers[key].wanted]
-            self._begin_in_order(wanted, begin_if_wanted, job, {})
+            wanted = [watcher for key in self._ordered(keys) if (watcher := self.watchers[key]).wanted]
+            self._queue(Sequence(wanted, begin_if_wanted, job, pause=self.warmup_delay))
 
     def change(self, now: float, ticket: int, key: int, spec: WatcherSpec, replace: bool, updates: int = 0) -> None:
         """Give a watcher another spec. `updates` is how many options that were: each is published."""
@@ -188,7 +197,7 @@ class Arbiter:
             self._touch(watcher)
 
     def quit(self, now: float, ticket: int, restart: bool = False, patient: bool = False) -> None:
-        """Stop everything, then `Exit`. Asked again it waits for nothing any more, unless it is `patient`.
+        """Stop everything in order, then `Exit`. Asked again it waits for nothing any more, unless it is `patient`.
 
         Asking to quit what was about to restart changes only that it does not come back.
         """
@@ -198,11 +207,10 @@ class Arbiter:
         self.quitting = True
         for watcher in self.everyone():
             watcher.limit_hooks(now)
-        self._stop_all(job, list(self.watchers), now)
-        for watcher in self._leaving.values():
-            self._jobs.expect(job, watcher, jobs.stopped(watcher))
+        self._stop_in_order(job, self.everyone(), now)
         if is_repeated and not patient:
             for watcher in self.everyone():
+                watcher.stop(now)
                 watcher.hurry(now)
                 self._touch(watcher)
 
@@ -279,7 +287,7 @@ class Arbiter:
         for sequence in self._sequences:
             sequence.saw(watcher, now)
         if key in self._leaving and watcher.is_stopped:
-            self._forget(watcher, keep=False)
+            self._forget(watcher, now, keep=False)
 
     def _check_exit(self) -> None:
         self._out += self._jobs.replies()
@@ -289,58 +297,76 @@ class Arbiter:
 
     # ---- sequences ---------------------------------------------------------------------------------------------
 
-    def _begin_in_order(self, keys: list[int], begin: Begin, job: Job, resting: dict[int, Goal]) -> None:
-        watchers = [self.watchers[key] for key in keys]
+    def _start_in_order(self, job: Job, keys: list[int], after: Sequence | None = None) -> None:
+        watchers = [watcher for key in self._ordered(keys) if (watcher := self.watchers[key]).spec.autostart]
         for watcher in watchers:
-            if watcher.key not in job.goals:
-                self._jobs.expect(job, watcher, None)
-        job.held = True
-        self._sequences.append(Sequence(watchers, begin, job, self.warmup_delay, resting))
+            self._supersede(watcher, stops=True, unless=after)
+        self._queue(Sequence(watchers, _start, job, pause=self.warmup_delay, after=after))
+
+    def _stop_in_order(self, job: Job, watchers: list[Watcher], now: float) -> Sequence:
+        """Of what does not run, or stops already, there is nothing to be put in order: it is stopped at once."""
+        sequence = Sequence(watchers, _stop, job, stops=True)
+        for watcher in watchers:
+            self._supersede(watcher, stops=False)
+        self._queue(sequence)
+        for watcher in watchers:
+            if not watcher.is_running and (turn := sequence.take_out(watcher.key)):
+                self._begin(sequence, turn, watcher, now)
+        while sequence.queue and self._advance(sequence, now):
+            pass
+        return sequence
+
+    def _queue(self, sequence: Sequence) -> None:
+        for turn in sequence.queue:
+            watcher = self._known(turn.key)
+            if turn.key not in sequence.job.goals:
+                self._jobs.expect(sequence.job, watcher, None)
+        sequence.job.held += 1
+        self._sequences.append(sequence)
 
     def _advance_sequences(self, now: float) -> None:
         for sequence in list(self._sequences):
             while sequence.queue and self._advance(sequence, now):
                 pass
-            if not sequence.queue:
+            if sequence.is_over:
                 self._sequences.remove(sequence)
-                sequence.job.held = False
+                sequence.job.held -= 1
         pauses = [at for sequence in self._sequences if (at := sequence.wake_at(now)) is not None]
         self._deadlines.set(0, min(pauses, default=None))
 
     def _advance(self, sequence: Sequence, now: float) -> bool:
-        """Begin the next in the queue, or drop it; False if it has to wait."""
-        turn = sequence.queue[0]
-        watcher = self.watchers.get(turn.key)
-        if self.quitting or watcher is None or watcher.stops != turn.stops:
-            sequence.next_turn()
-            later = f"superseded by a later request for '{turn.name}'"
-            what = f"'{turn.name}' was removed" if watcher is None else later
-            self._jobs.drop(sequence.job, turn.key, CLOSING if self.quitting else what)
-            return True
+        """Begin the next in the queue; False if it has to wait."""
         if not sequence.may_begin(now):
             return False
-        sequence.began(sequence.next_turn())
-        self._jobs.expect(sequence.job, watcher, sequence.begin(watcher, now, turn))
-        self._touch(watcher)
+        turn = sequence.queue.popleft()
+        self._begin(sequence, turn, self._known(turn.key), now)
         return True
+
+    def _begin(self, sequence: Sequence, turn: Turn, watcher: Watcher, now: float) -> None:
+        goal = sequence.begin(watcher, now, turn)
+        sequence.began(turn, goal)
+        self._jobs.expect(sequence.job, watcher, goal)
+        self._touch(watcher)
+
+    def _supersede(self, watcher: Watcher, stops: bool, unless: Sequence | None = None) -> None:
+        error = CLOSING if self.quitting else f"superseded by a later request for '{watcher.name}'"
+        self._take_out(watcher, error, stops, unless)
+
+    def _take_out(self, watcher: Watcher, error: str, stops: bool, unless: Sequence | None = None) -> None:
+        """Out of every sequence that stops watchers, or does not, and has not reached it."""
+        for sequence in self._sequences:
+            is_meant = sequence.stops is stops and sequence is not unless
+            if is_meant and sequence.take_out(watcher.key):
+                self._jobs.drop(sequence.job, watcher.key, error)
 
     # ---- helpers -----------------------------------------------------------------------------------------------
 
     def _begin_up(self, job: Job, watcher: Watcher, now: float, request: Callable[[Watcher, float], None]) -> None:
+        self._supersede(watcher, stops=True)
         self._jobs.expect(job, watcher, None)
         request(watcher, now)
         self._jobs.expect(job, watcher, jobs.up(watcher, watcher.stops))
         self._touch(watcher)
-
-    def _stop_all(self, job: Job, keys: list[int], now: float) -> dict[int, Goal]:
-        goals = {}
-        for watcher in map(self.watchers.__getitem__, keys):
-            self._jobs.expect(job, watcher, None)
-            watcher.stop(now)
-            goals[watcher.key] = jobs.stopped(watcher)
-            self._jobs.expect(job, watcher, goals[watcher.key])
-            self._touch(watcher)
-        return goals
 
     def _job(self, ticket: int, shape: Callable[[Job], dict[str, object]]) -> Job:
         self._is_asked = True
@@ -356,16 +382,16 @@ class Arbiter:
         wanted = set(keys)
         return [watcher.key for watcher in self.in_order() if watcher.key in wanted]
 
-    def _autostarted(self, keys: Iterable[int]) -> list[int]:
-        return [key for key in self._ordered(keys) if self.watchers[key].spec.autostart]
-
     def _touch(self, watcher: Watcher) -> None:
         self._dirty[watcher.key] = None
 
     def _is_leaving(self, name: str) -> bool:
         return any(res_name(watcher.name) == res_name(name) for watcher in self._leaving.values())
 
-    def _forget(self, watcher: Watcher, keep: bool) -> None:
+    def _forget(self, watcher: Watcher, now: float, keep: bool) -> None:
+        for sequence in self._sequences:
+            sequence.forget(watcher.key, now)
+            sequence.take_out(watcher.key)
         self._leaving.pop(watcher.key, None)
         self._deadlines.set(watcher.key, None)
         self._jobs.drop_all(watcher, f"'{watcher.name}' was removed")
@@ -381,3 +407,8 @@ def _start(watcher: Watcher, now: float, turn: Turn) -> Goal:
     if watcher.starts == turn.starts:
         watcher.start(now)
     return jobs.up(watcher, watcher.stops)
+
+
+def _stop(watcher: Watcher, now: float, turn: Turn) -> Goal:
+    watcher.stop(now)
+    return jobs.stopped(watcher)

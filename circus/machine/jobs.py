@@ -103,7 +103,7 @@ class Job:
     def __init__(self, ticket: int, shape: Callable[[Job], dict[str, Any]]) -> None:
         self.ticket = ticket
         self.shape = shape
-        self.held = False  # a sequence has yet to begin something for it
+        self.held = 0  # sequences that are not over
         self.goals: dict[int, Goal | None] = {}  # None: not begun, its turn in a sequence is still to come
         self.before: dict[int, int] = {}  # pids by serial
         self.started: dict[int, int] = {}

@@ -202,8 +202,6 @@ class Termination:
             self._context.log("error", f"{self._context.name}: {text}")
         process.refusal = text
         self._refused[process.serial] = process
-        if self._context.limits_hooks:
-            self.leave_refused()
 
     def leave_refused(self) -> None:
         for process in list(self._refused.values()):
@@ -236,6 +234,11 @@ class Termination:
 
     def is_abandoned(self, serial: int) -> bool:
         return serial in self._abandoned
+
+    @property
+    def is_stuck(self) -> bool:
+        """Something does not end, whatever is sent to it."""
+        return bool(self._stuck or self._refused)
 
     def reason(self) -> str:
         """For people; empty if nothing is stuck."""

@@ -18,8 +18,8 @@ escaped by taking another number.
 
 Who decides what: this module the phases of life; `pool` how many processes there are, and of which generation;
 `termination` how one of them ends; `backoff` which worker numbers wait after a death; `stopping` the steps of a stop;
-`awaited_hook` when the hook of a phase has answered; `start_timeout` how long others wait for a start. They share a
-`Context`; none of them knows the watcher.
+`awaited_hook` when the hook of a phase has answered; `progress_timeout` how long others wait for a start or a stop.
+They share a `Context`; none of them knows the watcher.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from circus.machine.context import Context
 from circus.machine.pool import Pool
 from circus.machine.process import Process, State
 from circus.machine.process_table import ProcessTable
-from circus.machine.start_timeout import StartTimeout
+from circus.machine.progress_timeout import START_TIMEOUT, STOP_TIMEOUT, ProgressTimeout
 from circus.machine.stopping import Stopping
 from circus.machine.termination import Termination
 from circus.options.table import WatcherSpec
@@ -68,7 +68,8 @@ class Watcher:
         self._termination = Termination(context)
         self._awaited = AwaitedHook(context)
         self._stopping = Stopping(context, self._termination, self._awaited)
-        self._start_timeout = StartTimeout(context)
+        self._start_timeout = ProgressTimeout(context, "start")
+        self._stop_timeout = ProgressTimeout(context, "stop")
         self.pool = Pool(context, self._termination, self._backoff)
         self.key = key
         self.wanted = False
@@ -110,6 +111,16 @@ class Watcher:
         return self.phase is Phase.STOPPED and not self.wanted
 
     @property
+    def is_running(self) -> bool:
+        """Its processes are there, or on their way."""
+        return self.phase in _RUNNING
+
+    @property
+    def stop_hangs(self) -> bool:
+        """Its stop does not come to an end by itself: SIGKILL does not work, or a hook does not return."""
+        return self.phase is Phase.STOPPING and (self._termination.is_stuck or self._stop_timeout.is_over)
+
+    @property
     def is_settled(self) -> bool:
         """As many processes as wanted, none older, none beyond that still ending."""
         is_at_work = self.phase is Phase.ACTIVE and not self.pool.reloading
@@ -142,7 +153,8 @@ class Watcher:
         if self.waits_for_namesake and self.wanted:
             return f"waits until the former '{self.name}' has stopped"
         reason = self.pool.reason(now) if self.phase in _RUNNING else ""
-        waiting = self._awaited.reason(now) or self.trouble or self._start_timeout.reason()
+        timeout = self._start_timeout.reason() or self._stop_timeout.reason()
+        waiting = self._awaited.reason(now) or self.trouble or timeout
         return self._termination.reason() or reason or waiting or self.obstacle
 
     # ---- requests -----------------------------------------------------------------------------------------------
@@ -209,7 +221,7 @@ class Watcher:
     def limit_hooks(self, now: float) -> None:
         """From now on a hook may hold up the stop no longer than the graceful timeout. Used by shutdown only."""
         self._context.limits_hooks = True
-        self._termination.leave_refused()
+        self._leave_refused()
         self._awaited.limit(now)
 
     # ---- facts -------------------------------------------------------------------------------------------------
@@ -265,6 +277,12 @@ class Watcher:
         process = self.table.get(serial)
         if process is not None:
             self._termination.refused(process, text)
+            self._leave_refused()
+
+    def _leave_refused(self) -> None:
+        """A shutdown does not wait for what we may not signal; what has yet to stop still does."""
+        if self._context.limits_hooks and not self.is_running:
+            self._termination.leave_refused()
 
     def hook_done(self, now: float, ticket: int, ok: bool) -> None:
         if not self._awaited.answer(ticket, ok) and not self._termination.release(ticket, ok):
@@ -297,7 +315,7 @@ class Watcher:
             return self._awaited.is_answered and self._started(now)
         if self.phase is Phase.ACTIVE:
             return self.pool.finish_reload() or (self.pool.is_finished and self._wind_down(now))
-        return self._stopping.step(now) or (self._stopping.is_over and self._stopped(now))
+        return self._step_down(now) or (self._stopping.is_over and self._stopped(now))
 
     # ---- starting ----------------------------------------------------------------------------------------------
 
@@ -359,7 +377,7 @@ class Watcher:
 
     def _made_progress(self, now: float) -> None:
         if self.wanted and self.phase is not Phase.ACTIVE:
-            self._start_timeout.renew(now)
+            self._start_timeout.renew(now, START_TIMEOUT + self.spec.warmup_delay)
 
     # ---- stopping ----------------------------------------------------------------------------------------------
 
@@ -371,6 +389,7 @@ class Watcher:
             self.phase = Phase.STOPPING
             self.pool.halt()
             self._stopping.begin(now)
+            self._renew_stop_timeout(now)
         elif self.phase is Phase.PREPARING:
             self._rest()
 
@@ -389,8 +408,19 @@ class Watcher:
         self._halt(now, self.trouble)
         return True
 
+    def _step_down(self, now: float) -> bool:
+        if not self._stopping.step(now):
+            return False
+        self._leave_refused()
+        self._renew_stop_timeout(now)
+        return True
+
+    def _renew_stop_timeout(self, now: float) -> None:
+        self._stop_timeout.renew(now, STOP_TIMEOUT + self.spec.graceful_timeout)
+
     def _stopped(self, now: float) -> bool:
         self._deadlines.clear()
+        self._stop_timeout.drop()
         self._termination.clear()
         self.phase = Phase.STOPPED
         self.rounds += 1
@@ -427,3 +457,5 @@ class Watcher:
             self._stopping.streams_timed_out()
         elif kind == "start timeout":
             self._start_timeout.timed_out()
+        elif kind == "stop timeout":
+            self._stop_timeout.timed_out()

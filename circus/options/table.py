@@ -100,7 +100,7 @@ class WatcherSpec(Spec):
     max_retry = Option(INTEGER, 5, NOTHING, "attempts to start a program that cannot be started; -1: for ever")
     max_age = Option(INTEGER, 0, NOTHING, "age at which a process is replaced; 0: never", unit="s")
     max_age_variance = Option(INTEGER, 30, NOTHING, "random part added to max_age", unit="s")
-    priority = Option(INTEGER, 0, NOTHING, "bigger starts first")
+    priority = Option(INTEGER, 0, NOTHING, "bigger starts first and stops last")
     rlimits = Family("rlimit_", RLIMIT, RELOAD, "resource limit, soft and hard; empty: infinity")
     stdout_stream = Family("stdout_stream.", STREAM_VALUE, STREAM, "where standard output goes: class, filename, ...")
     stderr_stream = Family("stderr_stream.", STREAM_VALUE, STREAM, "where standard error goes: class, filename, ...")

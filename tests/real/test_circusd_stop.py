@@ -214,6 +214,48 @@ def test_reload_of_all_leaves_alone_what_does_not_run(tmp_path: Path, how: str) 
         assert daemon.call("status", name="nightly")["status"] == "active"
 
 
+STORE_AND_WORKERS = """
+    [watcher:store]
+    cmd = sleep 60
+    priority = 5
+    [watcher:worker-a]
+    cmd = trap 'sleep 0.3; exit' TERM; while :; do sleep 0.01; done
+    shell = True
+    [watcher:worker-b]
+    cmd = sleep 60
+    """
+
+
+@pytest.mark.parametrize("how", ["quit", "SIGTERM", "stop", "stop by pattern", "restart"])
+def test_what_started_first_is_stopped_when_all_that_started_later_is_down(tmp_path: Path, how: str) -> None:
+    with Daemon(tmp_path, STORE_AND_WORKERS) as daemon, daemon.events() as events:
+        for name in ("store", "worker-a", "worker-b"):
+            daemon.wait_for_status(name, "active")
+        events.sync(lambda: daemon.call("set", name="store", options={"graceful_timeout": 30}))
+        if how == "SIGTERM":
+            daemon.signal(signal.SIGTERM)
+        else:
+            daemon.call(how.split()[0], **({"name": "*"} if "pattern" in how else {}))
+        events.wait("store.stop")
+        topics = events.topics()
+        assert topics.index("store.kill") > topics.index("worker-a.stop")
+        assert topics.index("store.kill") > topics.index("worker-b.stop")
+        assert topics.index("worker-b.kill") < topics.index("worker-a.stop")
+
+
+def test_second_sigterm_kills_also_what_has_yet_to_be_asked_to_end(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    config = "[watcher:store]\ncmd = sleep 60\npriority = 5\n"
+    config += f"[watcher:deaf]\ncmd = trap '' TERM; touch {ready}; sleep 60\nshell = True\n"
+    with Daemon(tmp_path, config) as daemon, daemon.events() as events:
+        events.sync(lambda: daemon.call("set", name="store", options={"graceful_timeout": 30}))
+        daemon.wait_for(ready.exists)
+        daemon.signal(signal.SIGTERM)
+        events.wait("deaf.kill")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+
+
 # ---- and starts again ------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from circus.common import names
-from circus.machine.start_timeout import START_TIMEOUT
+from circus.machine.progress_timeout import START_TIMEOUT
 from tests.sim import NEVER, Hook, Program, Sim
 
 ALL = dict.fromkeys(names.HOOKS, "x.y")

@@ -1,4 +1,4 @@
-"""Shutdown: everything stops, in parallel and in bounded time; asked again it is in a hurry."""
+"""Shutdown: everything stops, in order and in bounded time; asked again it is in a hurry."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.sim import NEVER, TERM, Hook, Program, Sim
 STUBBORN = Program(ignores=(TERM,))
 
 
-def test_quit_stops_all_in_parallel_then_answers_and_leaves() -> None:
+def test_quit_stops_all_of_one_priority_in_parallel_then_answers_and_leaves() -> None:
     sim = Sim()
     for name in "ab":
         sim.program(name, Program(takes=2.0))
-    a, b = sim.add("a", priority=3), sim.add("b")
+    a, b = sim.add("a"), sim.add("b")
     sim.start(a, b)
     sim.told()
     ticket = sim.quit()
@@ -26,6 +26,115 @@ def test_quit_stops_all_in_parallel_then_answers_and_leaves() -> None:
     assert sim.exit is not None
     assert not sim.exit.restart
     assert sim.next_at() == NEVER
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_quit_turns_the_order_of_the_start_round(restart: bool) -> None:
+    sim = Sim()
+    for name in ("redis", "worker", "web"):
+        sim.program(name, Program(takes=2.0))
+    redis, worker, web = sim.add("redis", priority=2), sim.add("worker", priority=1), sim.add("web", priority=1)
+    sim.start(redis, worker, web)
+    sim.told()
+    ticket = sim.quit(restart)
+    assert sim.told() == ["TERM worker.1", "TERM web.1"]
+    sim.advance(2.0)
+    assert sim.told()[-1] == "TERM redis.1"
+    assert (redis.status, ticket in sim.replies) == ("stopping", False)
+    sim.advance(2.0)
+    assert sim.told()[-1] == ("exit to restart" if restart else "exit")
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_what_is_to_stop_later_in_a_shutdown_is_kept_running_until_then() -> None:
+    sim = Sim()
+    sim.program("worker", Program(takes=5.0))
+    redis, worker = sim.add("redis", priority=1), sim.add("worker")
+    sim.start(redis, worker)
+    sim.quit()
+    sim.die(redis)
+    assert (redis.status, sim.wids(redis)) == ("active", [1])
+    sim.rest()
+    assert sim.exit is not None
+
+
+def test_shutdown_waits_for_what_was_told_to_stop_before() -> None:
+    sim = Sim()
+    for name in ("worker", "gone"):
+        sim.program(name, Program(takes=5.0))
+    redis, worker, gone = sim.add("redis", priority=1), sim.add("worker"), sim.add("gone")
+    sim.start(redis, worker, gone)
+    sim.restart(worker)
+    sim.remove(gone)
+    sim.quit()
+    assert (redis.status, worker.wanted) == ("active", False)
+    sim.advance(5.0)
+    assert sim.exit is not None
+
+
+def test_start_with_a_hook_that_hangs_does_not_begin_after_all_in_the_shutdown() -> None:
+    sim = Sim()
+    sim.hook("first", "before_start", Hook(takes=NEVER))
+    sim.program("web", Program(takes=9.0))
+    web, first = sim.add("web"), sim.add("first", priority=1, graceful_timeout=1.0, hooks={"before_start": "x.y"})
+    sim.start(web)
+    sim.start(first)
+    sim.quit()
+    assert first.is_stopped
+    sim.rest()
+    assert (first.starts, sim.exit is not None) == (1, True)
+
+
+def test_removal_of_one_that_is_still_to_stop_stops_it_at_once() -> None:
+    sim = Sim()
+    for name in ("web", "redis"):
+        sim.program(name, Program(takes=2.0))
+    redis, web = sim.add("redis", priority=1), sim.add("web")
+    sim.start(redis, web)
+    ticket = sim.quit()
+    sim.told()
+    sim.remove(redis)
+    assert sim.told() == ["event redis remove", "TERM redis.1"]
+    sim.rest()
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_what_may_not_be_signalled_is_left_behind_when_its_turn_to_stop_has_come() -> None:
+    sim = Sim()
+    sim.program("worker", Program(takes=5.0))
+    sim.program("sudo", Program(leaves=1, below="foreign"))
+    worker, sudo = sim.add("worker"), sim.add("sudo", priority=1)
+    sim.start(worker, sudo)
+    sim.quit()
+    sim.die(sudo)
+    assert (sudo.status, sim.wids(sudo), sim.exit) == ("active", [], None)
+    sim.advance(5.0)
+    assert sim.exit is not None
+    assert sim.logged("warning: sudo: leaving")
+
+
+@pytest.mark.parametrize("program", [Program(foreign=True), Program(leaves=1, below="foreign")])
+def test_what_may_not_be_signalled_does_not_keep_others_from_their_stop(program: Program) -> None:
+    sim = Sim()
+    sim.program("sudo", program)
+    redis, sudo = sim.add("redis", priority=1), sim.add("sudo")
+    sim.start(redis, sudo)
+    ticket = sim.stop(redis, sudo)
+    sim.advance(1.0)
+    assert (redis.status, sudo.status, ticket in sim.replies) == ("stopped", "stopping", True)
+
+
+@pytest.mark.parametrize("program", [Program(stuck=True), Program(leaves=1, below="stuck")])
+def test_what_hangs_in_the_kernel_does_not_keep_the_others_from_their_stop(program: Program) -> None:
+    sim = Sim()
+    sim.program("worker", program)
+    redis, worker = sim.add("redis", priority=1), sim.add("worker", graceful_timeout=1.0)
+    sim.start(redis, worker)
+    sim.quit()
+    sim.advance(1.0)
+    assert redis.status == "active"
+    sim.advance(5.0)
+    assert (redis.status, worker.status) == ("stopped", "stopping")
 
 
 def test_quit_without_watchers_leaves_at_once() -> None:
@@ -115,6 +224,20 @@ def test_second_quit_kills_what_has_not_ended() -> None:
     assert sim.told() == ["KILL web.1 and all below", "event web reap 1 (-9)", "close web", "event web stop", "exit"]
     assert first in sim.replies
     assert second in sim.replies
+
+
+def test_second_quit_does_not_wait_for_any_order() -> None:
+    sim = Sim()
+    for name in ("redis", "worker"):
+        sim.program(name, STUBBORN)
+    redis, worker = sim.add("redis", priority=1, graceful_timeout=60.0), sim.add("worker", graceful_timeout=60.0)
+    sim.start(redis, worker)
+    first = sim.quit()
+    sim.told()
+    second = sim.quit()
+    assert sim.told()[:3] == ["KILL worker.1 and all below", "TERM redis.1", "KILL redis.1 and all below"]
+    assert sim.exit is not None
+    assert sim.replies[first].error == sim.replies[second].error == ""
 
 
 def test_second_quit_that_is_patient_goes_on_waiting() -> None:

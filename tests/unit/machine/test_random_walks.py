@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, precondition, rule
 
@@ -251,3 +252,24 @@ class Walk(RuleBasedStateMachine):
 
 
 TestRandomWalks = Walk.TestCase
+
+RUNNING = st.tuples(st.integers(-1, 1), st.sampled_from([1, 3]), PROGRAMS, HOOK_SCRIPTS)
+
+
+@given(watchers=st.lists(RUNNING, min_size=2, max_size=6), seconds=st.sampled_from([0.0, 0.1, 1.0, 9.0]))
+def test_shutdown_is_in_order_and_comes_to_an_end_whatever_runs(
+    watchers: list[tuple[int, int, Program, Hook]], seconds: float
+) -> None:
+    sim = Sim()
+    for number, (priority, processes, program, script) in enumerate(watchers):
+        name = f"w{number}"
+        sim.program(name, program)
+        sim.hook(name, "before_stop", script)
+        hooks = {"before_stop": "x.y"}
+        sim.start(sim.add(name, priority=priority, numprocesses=processes, graceful_timeout=2.0, hooks=hooks))
+    sim.advance(seconds)
+    sim.quit()
+    sim.advance(60.0)
+    sim.unstick()
+    sim.rest()
+    assert sim.exit is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from circus.machine.progress_timeout import STOP_TIMEOUT
 from tests.sim import NEVER, TERM, Hook, Program, Sim
 
 
@@ -144,16 +145,142 @@ def test_start_of_nobody_is_answered() -> None:
     assert sim.replies[ticket] == (ticket, {}, "")
 
 
-def test_stop_of_many_is_at_once_whatever_their_priority() -> None:
-    sim = Sim()
-    for name in "ab":
+def test_stop_of_many_turns_the_order_of_the_start_round() -> None:
+    sim = Sim(warmup_delay=3.0)  # which is no pause between stops
+    for name in "abcd":
         sim.program(name, Program(takes=2.0))
-    watchers = sim.add("a", priority=5), sim.add("b")
+    watchers = [sim.add(name, priority=priority) for name, priority in [("a", 5), ("b", 0), ("c", 0), ("d", -1)]]
     sim.start(*watchers)
+    sim.rest()
     sim.told()
     ticket = sim.stop(*watchers)
-    assert sim.told() == ["TERM a.1", "TERM b.1"]
+    assert sim.told() == ["TERM d.1"]
     sim.advance(2.0)
+    assert sim.told()[-2:] == ["TERM b.1", "TERM c.1"]
+    sim.advance(2.0)
+    assert sim.told()[-1] == "TERM a.1"
+    assert (watchers[0].status, ticket in sim.replies) == ("stopping", False)
+    sim.advance(2.0)
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+def test_stop_of_many_waits_for_the_slowest_of_the_lower_priority() -> None:
+    sim = Sim()
+    for name, takes in (("fast", 1.0), ("slow", 2.0)):
+        sim.program(name, Program(takes=takes))
+    watchers = [sim.add("fast"), sim.add("slow"), sim.add("last", priority=1)]
+    sim.start(*watchers)
+    sim.stop(*watchers)
+    sim.advance(1.5)
+    assert watchers[2].status == "active"
+    sim.advance(0.5)
+    assert watchers[2].status == "stopped"
+
+
+def test_stop_of_one_by_name_is_at_once() -> None:
+    sim = Sim()
+    redis, web = sim.add("redis", priority=1), sim.add("web")
+    sim.start(redis, web)
+    sim.stop(redis)
+    assert (redis.status, web.status) == ("stopped", "active")
+
+
+def test_stop_of_many_stops_at_once_what_does_not_run() -> None:
+    sim = Sim()
+    sim.program("web", Program(takes=2.0))
+    sim.hook("first", "before_start", Hook(takes=NEVER))
+    web, first = sim.add("web"), sim.add("first", priority=1, hooks={"before_start": "x.y"})
+    sim.start(web)
+    start = sim.start(first)
+    sim.stop(web, first)
+    assert first.is_stopped
+    assert sim.replies[start].error == "superseded by a later stop of 'first'"
+
+
+def test_hook_that_hangs_in_a_stop_does_not_hold_up_the_others_for_ever() -> None:
+    sim = Sim()
+    sim.hook("web", "before_stop", Hook(takes=NEVER))
+    redis, web = sim.add("redis", priority=1), sim.add("web", hooks={"before_stop": "x.y"})
+    sim.start(redis, web)
+    sim.stop(redis, web)
+    sim.advance(web.spec.graceful_timeout + STOP_TIMEOUT - 0.1)
+    assert redis.status == "active"
+    sim.advance(0.1)
+    assert (redis.status, web.status) == ("stopped", "stopping")
+    assert sim.logged("warning: web: its stop makes no progress; others no longer wait for it")
+
+
+@pytest.mark.parametrize("verb", ["start", "restart", "reload"])
+def test_one_that_is_asked_to_run_before_its_turn_to_stop_is_not_stopped(verb: str) -> None:
+    sim = Sim()
+    sim.program("web", Program(takes=2.0))
+    redis, web = sim.add("redis", priority=1), sim.add("web")
+    sim.start(redis, web)
+    ticket = sim.stop(redis, web)
+    getattr(sim, verb)(redis)
+    sim.rest()
+    assert (redis.status, web.status) == ("active", "stopped")
+    assert sim.replies[ticket].error == "superseded by a later request for 'redis'"
+
+
+def test_start_of_all_before_the_end_of_a_stop_of_all_wins() -> None:
+    sim = Sim(warmup_delay=30.0)
+    sim.program("c", Program(takes=10.0))
+    watchers = [sim.add("a", priority=2), sim.add("b", priority=1), sim.add("c")]
+    sim.start(*watchers)
+    sim.rest()
+    sim.stop(*watchers)
+    sim.start(*watchers)
+    sim.rest()
+    assert [watcher.status for watcher in watchers] == ["active"] * 3
+
+
+def test_stop_of_one_before_its_turn_in_a_stop_of_many_is_at_once() -> None:
+    sim = Sim()
+    sim.program("web", Program(takes=2.0))
+    redis, web = sim.add("redis", priority=1), sim.add("web")
+    sim.start(redis, web)
+    ticket = sim.stop(redis, web)
+    sim.stop(redis)
+    assert redis.is_stopped
+    sim.rest()
+    assert sim.replies[ticket] == (ticket, {}, "")
+
+
+@pytest.mark.parametrize("nostop", [False, True])
+def test_removal_of_one_that_a_stop_waits_for_lets_the_others_stop(nostop: bool) -> None:
+    sim = Sim()
+    sim.program("web", Program(ignores=(TERM,)))
+    redis, web = sim.add("redis", priority=1), sim.add("web")
+    sim.start(redis, web)
+    sim.stop(redis, web)
+    sim.remove(web, nostop)
+    assert redis.is_stopped
+
+
+def test_removal_with_nostop_of_one_that_is_still_to_stop_is_told() -> None:
+    sim = Sim()
+    sim.program("web", Program(takes=2.0))
+    redis, web = sim.add("redis", priority=1), sim.add("web")
+    sim.start(redis, web)
+    ticket = sim.stop(redis, web)
+    sim.remove(redis, nostop=True)
+    sim.rest()
+    assert sim.replies[ticket].error == "'redis' was removed"
+
+
+def test_restart_of_many_stops_in_one_order_and_starts_in_the_other() -> None:
+    sim = Sim()
+    for name in ("redis", "web"):
+        sim.program(name, Program(takes=1.0, forks_in=1.0))
+    redis, web = sim.add("redis", priority=1), sim.add("web")
+    sim.start(redis, web)
+    sim.rest()
+    sim.told()
+    ticket = sim.restart(redis, web)
+    sim.rest()
+    told = [line for line in sim.told() if line.startswith(("TERM", "spawn"))]
+    assert told == ["TERM web.1", "TERM redis.1", "spawn redis.1", "spawn web.1"]
     assert sim.replies[ticket] == (ticket, {}, "")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from circus.machine.actions import Action, Spawn
 from circus.machine.arbiter import SPAWNS_PER_PASS, Arbiter
+from circus.machine.progress_timeout import STOP_TIMEOUT
 from circus.machine.watcher import Phase
 from circus.options.table import WatcherSpec
 from tests.sim import NEVER, Program, Sim
@@ -182,7 +183,7 @@ def test_stop_of_a_rationed_start_leaves_nothing_to_wake_up_for() -> None:
     assert web.pool.wants_turn
     sim.stop(web)
     assert (web.status, web.pool.wants_turn) == ("stopping", False)
-    assert sim.arbiter.wake_at(sim.now) is None
+    assert sim.arbiter.wake_at(sim.now) == sim.now + 10.0 + STOP_TIMEOUT
     sim.rest()
     assert web.is_stopped
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from circus.machine.progress_timeout import STOP_TIMEOUT
 from circus.machine.stopping import CLOSE_STREAMS_TIMEOUT
 from circus.machine.watcher import Phase
 from tests.sim import NEVER, TERM, Hook, Program, Sim
@@ -310,6 +311,7 @@ def test_process_that_hangs_in_the_kernel_is_reported_and_never_called_stopped()
     sim.advance(0.1)
     assert sim.logged("error: web: SIGKILL has not ended [10002]; it hangs in the kernel")
     assert (web.status, web.reason(sim.now)) == ("stopping", "SIGKILL does not end 10002")
+    sim.advance(STOP_TIMEOUT)
     assert sim.next_at() == NEVER
     sim.unstick()
     assert (web.status, web.reason(sim.now)) == ("stopped", "")
