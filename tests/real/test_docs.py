@@ -9,8 +9,8 @@ say what becomes of a block:
 - `python`: a program. It is run, and must end with exit code 0. With a file name behind, it is only written, and
   another block has to use it. `sh` is the same for shell scripts.
 - `console`: what follows `$ ` is run, and prints what stands below. `...` stands for anything, and a number that
-  differs from run to run (process id, time, memory) for any such number. A command whose output ends with `^C` is
-  interrupted once it has printed the rest. Lines that begin with `(circusctl) ` are given to circusctl. What only
+  differs from run to run (process id, time, memory) for any such number. A command is interrupted where `^C`
+  stands, once it has printed what stands above. Lines that begin with `(circusctl) ` are given to circusctl. What only
   asks is asked again until the page is right, for facts take their time.
 
 Before the first commands that do not start circusd themselves, and before the first program with a client, circusd is
@@ -234,33 +234,34 @@ class Place:
             self.try_command(block.place, self.here(command), lines)
 
     def try_command(self, place: str, command: str, lines: list[str]) -> None:
-        fits = expectation(lines)
+        interrupted = "^C" in lines
+        above = lines[: lines.index("^C")] if interrupted else lines
+        below = lines[len(above) + 1 :]
         seen = [""]
 
-        def is_right(text: str) -> bool:
+        def is_right(text: str, wanted: list[str]) -> bool:
             seen[0] = self.there(text).removesuffix("(circusctl) \n")
             made_plain = "".join(f"{plain(line)}\n" for line in seen[0].splitlines())
-            return fits.fullmatch(made_plain) is not None
+            return expectation(wanted).fullmatch(made_plain) is not None
 
         def says_right() -> bool:
-            return is_right(self._run(["bash", "-c", command]).stdout)
+            return is_right(self._run(["bash", "-c", command]).stdout, lines)
 
-        told = f"{place}: $ {command}\nmust print\n" + "\n".join(lines)
-        if lines[-1:] == ["^C"]:
-            fits = expectation(lines[:-1])
-            self._interrupt(command, is_right, lambda: f"{told}\nbut prints\n{seen[0]}")
+        def complaint() -> str:
+            return f"{place}: $ {command}\nmust print\n" + "\n".join(lines) + f"\nbut prints\n{seen[0]}"
+
+        if interrupted:
+            with Program(["bash", "-c", command], self.directory, self.env) as program:
+                try:
+                    wait_for(lambda: is_right(program.output, above), what=complaint)
+                finally:
+                    os.killpg(program.pid, signal.SIGINT)
+                    program.wait()
+                assert not below or is_right(program.output, above + below), complaint()
         elif ONLY_ASKS.match(command):
-            wait_for(says_right, what=lambda: f"{told}\nbut prints\n{seen[0]}")
+            wait_for(says_right, what=complaint)
         else:
-            assert says_right(), f"{told}\nbut prints\n{seen[0]}"
-
-    def _interrupt(self, command: str, is_right: object, told: object) -> None:
-        with Program(["bash", "-c", command], self.directory, self.env) as program:
-            try:
-                wait_for(lambda: is_right(program.output), what=told)  # type: ignore[operator]
-            finally:
-                os.killpg(program.pid, signal.SIGINT)
-                program.wait()
+            assert says_right(), complaint()
 
     def __enter__(self) -> Place:
         return self
