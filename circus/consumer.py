@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from circus.client import connect
-from circus.common.names import DEFAULT_ENDPOINT_SUB
+from circus.common.names import DEFAULT_ENDPOINT_SUB, split_topic
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -107,9 +107,8 @@ def event_object(topic: bytes, payload: bytes) -> dict[str, Any]:
     is no event of a watcher has None for both parts, and what is no JSON object stands under `payload`, as text.
     """
     text = topic.decode("utf-8", "replace")
-    kind, _, rest = text.partition(".")
-    name, dot, event = rest.rpartition(".")
-    is_ours = kind == "watcher" and bool(dot)
+    kind, name, event = split_topic(text)
+    is_ours = kind == "watcher" and bool(name)
     head = {"watcher": name if is_ours else None, "event": event if is_ours else None, "topic": text}
     return {**head, **_members(payload), **head}  # the parts of the topic stand first, and nothing replaces them
 

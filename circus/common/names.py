@@ -61,6 +61,19 @@ HOOKS = (
 # A failure of these says nothing about whether to go on, so it never counts unless asked for.
 HOOKS_IGNORING_FAILURE = frozenset((BEFORE_STOP, AFTER_STOP, BEFORE_SIGNAL, AFTER_SIGNAL, EXTENDED_STATS))
 
+# Of `loglevel` and `--log-level`, in any case.
+LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+
+# Watchers that run a part of Circus, beside those of plugins.
+STATS_WATCHER = "circusd-stats"
+OWN_WATCHERS = (STATS_WATCHER, "circushttpd")
+
+# First part of the topics of the statistics stream, `stat.<res name>[.<process id>]`.
+STATS_TOPIC = "stat"
+
+# Stands for a figure that the system does not tell.
+NOT_AVAILABLE = "N/A"
+
 # Answered instead of a process' figures when it is gone; clients compare the text.
 NO_SUCH_PROCESS = "No such process (stopped?)"
 
@@ -72,3 +85,18 @@ def res_name(name: str) -> str:
 
 def topic(name: str, event: str) -> str:
     return f"watcher.{res_name(name)}.{event}"
+
+
+def split_topic(text: str) -> tuple[str, str, str]:
+    """The reverse: `watcher`, res name, event. The name is empty if there are no three parts.
+
+    Taken apart from both ends: a name may hold dots, the others hold none.
+    """
+    kind, _, rest = text.partition(".")
+    name, _, event = rest.rpartition(".")
+    return kind, name, event
+
+
+def is_own_watcher(name: str) -> bool:
+    """Whether it runs a part of Circus: a plugin, the statistics daemon, the web console."""
+    return name.lower().startswith("plugin:") or res_name(name) in OWN_WATCHERS

@@ -12,8 +12,6 @@ from circus.options.option import Spec
 from circus.options.settings import limit_names, stream_fault, watcher_keys
 from circus.options.table import CircusSpec, ConfigSpec, StreamSpec, WatcherSpec
 
-LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
-
 SECTIONS = ("circus", "env", "watcher:NAME", "socket:NAME", "plugin:NAME", "env:PATTERN")
 
 # The classes a stream option may name without a dot.
@@ -78,8 +76,8 @@ def circus(spec: CircusSpec, has_gevent: bool) -> Iterator[Problem]:
         yield Problem("", 0, "circus", "stream_backend", text, fatal=False)
     elif spec.stream_backend == names.GEVENT and not has_gevent:
         yield Problem("", 0, "circus", "stream_backend", f"gevent {names.NEEDS_GEVENT}; thread is used", fatal=False)
-    if spec.loglevel and spec.loglevel.lower() not in LOG_LEVELS:
-        text = f"{spec.loglevel!r} is not one of {', '.join(LOG_LEVELS)}; info is used"
+    if spec.loglevel and spec.loglevel.lower() not in names.LOG_LEVELS:
+        text = f"{spec.loglevel!r} is not one of {', '.join(names.LOG_LEVELS)}; info is used"
         yield Problem("", 0, "circus", "loglevel", text, fatal=False)
 
 

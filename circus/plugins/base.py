@@ -13,6 +13,7 @@ import zmq
 
 from circus.client import CircusClient, cast_message, connect, make_message
 from circus.common.convert import to_bool
+from circus.common.names import split_topic
 from circus.exc import CallError
 from circus.loop import Loop, Timer
 from circus.wire.polled import PolledSocket, taking
@@ -94,8 +95,7 @@ class CircusPlugin:
     def split_data(data: Sequence[bytes]) -> tuple[str, str, bytes]:
         """Res name of the watcher, event, and JSON text of what `handle_recv` was given."""
         topic, message = data
-        # From both ends: a name may hold dots, an event holds none.
-        watcher, _, event = topic.decode().partition(".")[2].rpartition(".")
+        _, watcher, event = split_topic(topic.decode())
         return watcher, event, message
 
     @staticmethod

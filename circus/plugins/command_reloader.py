@@ -26,10 +26,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from circus.common.convert import split_words
-from circus.common.names import ACTIVE, ADD, RELOAD, REMOVE, START, STOP, STOPPED, UPDATED, res_name
+from circus.common.names import (
+    ACTIVE,
+    ADD,
+    RELOAD,
+    REMOVE,
+    START,
+    STOP,
+    STOPPED,
+    UPDATED,
+    is_own_watcher,
+    res_name,
+)
 from circus.options.option import Spec
 from circus.plugins.base import CircusPlugin
-from circus.plugins.options import POSITIVE, is_own_program, plugin_option, read_options
+from circus.plugins.options import POSITIVE, plugin_option, read_options
 
 logger = logging.getLogger("circus")
 
@@ -119,7 +130,7 @@ class CommandReloader(CircusPlugin):
 
     def look_after(self) -> None:
         statuses: dict[str, str] = self.call("status").get("statuses", {})
-        wanted = [name for name, status in statuses.items() if status != STOPPED and not is_own_program(name)]
+        wanted = [name for name, status in statuses.items() if status != STOPPED and not is_own_watcher(name)]
         self.followed = {name: self.followed[name] for name in wanted if name in self.followed}
         for name in wanted:
             # One that is just being started or stopped is compared later, with what is remembered of it.

@@ -1,4 +1,4 @@
-"""What the built-in plugins share: how they declare and read options, and which watchers are Circus' own.
+"""What the built-in plugins share: how they declare and read options.
 
 A plugin declares what its section may say as a `Spec` of its own, its `option_table`. `circusd --check` and the
 reference page follow from it.
@@ -10,15 +10,12 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from circus.common.names import res_name
 from circus.options.kinds import LARGEST, LARGEST_NUMBER, Kind
 from circus.options.option import Effect, Option, Spec
 from circus.plugins.base import CircusPlugin
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Spec)
-
-OWN_PROGRAMS = ("circusd-stats", "circushttpd")
 
 
 def read_options(plugin: CircusPlugin, table: type[S]) -> S:
@@ -83,8 +80,3 @@ COUNT = text_kind("integer", count)
 def plugin_option(kind: Kind[Any], default: Any, doc: str, unit: str = "") -> Option[Any]:
     """A plugin reads its options when it starts: a change starts it anew."""
     return Option(kind, default, Effect.FIXED, doc, unit=unit)
-
-
-def is_own_program(name: str) -> bool:
-    """Whether the watcher runs a part of Circus: a plugin, the statistics daemon, the web console."""
-    return name.lower().startswith("plugin:") or res_name(name) in OWN_PROGRAMS

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 from circus.common.convert import human2bytes
 from circus.common.names import ACTIVE
 from circus.options.kinds import BOOLEAN, SIGNAL, TEXT
+from circus.plugins.figures import number_in, size_in
 from circus.plugins.options import COUNT, NUMBER, number, plugin_option, read_options, text_kind
 from circus.plugins.statsd import BaseObserver, ObserverOptions
 
@@ -143,8 +144,8 @@ class Judge:
 
     def _figures(self, pid: int, info: Mapping[str, Any]) -> Figures:
         # The system has only counters: at the first look there is nothing to compare them with.
-        cpu = _number(info.get("cpu")) if pid in self._known else None
-        return Figures(cpu, _number(info.get("mem")), _size(info.get("mem_info1")))
+        cpu = number_in(info.get("cpu")) if pid in self._known else None
+        return Figures(cpu, number_in(info.get("mem")), size_in(info.get("mem_info1")))
 
 
 def _extreme(choose: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
@@ -167,17 +168,6 @@ def _mean(a: float | None, b: float | None) -> float | None:
 def _is_over(a: float | None, b: float | None, or_equal: bool = False) -> bool:
     """False if one of them is not known."""
     return a is not None and b is not None and (a > b or (or_equal and a == b))
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None  # "N/A": the system does not tell
-
-
-def _size(value: object) -> float | None:
-    try:
-        return human2bytes(str(value))
-    except ValueError:  # "N/A"
-        return None
 
 
 # ---- the plugin --------------------------------------------------------------------------------------------------

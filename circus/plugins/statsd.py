@@ -27,11 +27,11 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from circus.common.convert import human2bytes
 from circus.options.kinds import TEXT
 from circus.options.option import Spec
 from circus.plugins.base import CircusPlugin, Repeated
 from circus.plugins.datagrams import DatagramSender, datagram
+from circus.plugins.figures import number_in, size_in
 from circus.plugins.options import POSITIVE, plugin_option, positive, read_options, text_kind
 
 __all__ = ["BaseObserver", "FullStats", "Metric", "StatsdClient", "StatsdEmitter"]
@@ -230,9 +230,9 @@ def usage(reply: Mapping[str, Any]) -> list[Metric]:
         if not name.lower().startswith("plugin:"):
             living = [info for info in processes.values() if isinstance(info, Mapping)]
             found.append(gauge(f"_stats.{name}.watchers_num", len(living)))
-            found += _most_and_all(f"_stats.{name}.cpu", living, "cpu", _number)
-            found += _most_and_all(f"_stats.{name}.mem_pct", living, "mem", _number)
-            found += _most_and_all(f"_stats.{name}.mem", living, "mem_info1", _size)
+            found += _most_and_all(f"_stats.{name}.cpu", living, "cpu", number_in)
+            found += _most_and_all(f"_stats.{name}.mem_pct", living, "mem", number_in)
+            found += _most_and_all(f"_stats.{name}.mem", living, "mem_info1", size_in)
     return found
 
 
@@ -244,14 +244,3 @@ def _most_and_all(
         return []
     # Rounded, because 0.1 + 0.2 is 0.30000000000000004.
     return [gauge(f"{bucket}_max", max(values)), gauge(f"{bucket}_sum", round(sum(values), 6))]
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, (int, float)) else None  # "N/A": the system does not tell
-
-
-def _size(value: object) -> float | None:
-    try:
-        return human2bytes(str(value))
-    except ValueError:  # "N/A"
-        return None

@@ -25,11 +25,11 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from circus.common.names import ACTIVE, KILL, REAP, SPAWN, res_name
+from circus.common.names import ACTIVE, KILL, REAP, SPAWN, is_own_watcher, res_name
 from circus.options.kinds import PORT, SIGNAL, TEXT
 from circus.options.option import Spec
 from circus.plugins.base import CircusPlugin
-from circus.plugins.options import NUMBER, POSITIVE, count, is_own_program, plugin_option, read_options, text_kind
+from circus.plugins.options import NUMBER, POSITIVE, count, plugin_option, read_options, text_kind
 
 logger = logging.getLogger("circus")
 
@@ -248,7 +248,7 @@ class WatchDog(CircusPlugin):
     def is_followed(self, name: str) -> bool:
         """By name or res name, the only one known to events. Circus' own programs only if the option is their name."""
         forms = (name.lower(), res_name(name))
-        if is_own_program(name):
+        if is_own_watcher(name):
             return _plain(self.watchers_regex) in forms
         return any(self.watchers_regex.match(form) for form in forms)
 

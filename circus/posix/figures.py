@@ -17,8 +17,8 @@ import time
 from typing import Any
 
 from circus.common.convert import bytes2human
+from circus.common.names import NOT_AVAILABLE
 
-NOT_AVAILABLE = "N/A"
 ZOMBIE = "Zombie"
 
 # Seconds until name and user are read again. Up to as long again is added by pid, so that a thousand processes

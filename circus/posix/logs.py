@@ -7,13 +7,9 @@ import os
 from importlib import import_module
 from typing import Any
 
-LOG_LEVELS = {
-    "critical": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warning": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-}
+from circus.common import names
+
+LOG_LEVELS: dict[str, int] = {name: getattr(logging, name.upper()) for name in names.LOG_LEVELS}
 LOG_FMT = "%(asctime)s %(name)s[%(process)d] [%(levelname)s] %(message)s"
 LOG_DATE_FMT = "%Y-%m-%d %H:%M:%S"
 LOG_DATE_SYSLOG_FMT = "%b %d %H:%M:%S"

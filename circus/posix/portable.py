@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from circus.common.convert import bytes2human
-from circus.posix.figures import NOT_AVAILABLE, ZOMBIE, minutes
+from circus.common.names import NOT_AVAILABLE
+from circus.posix.figures import ZOMBIE, minutes
 
 if TYPE_CHECKING:
     import psutil

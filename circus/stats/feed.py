@@ -7,15 +7,13 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from circus.common.names import DEFAULT_ENDPOINT_STATS
+from circus.common.names import DEFAULT_ENDPOINT_STATS, STATS_TOPIC
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
     import zmq
-
-TOPIC = "stat"
 
 Stat = tuple[str, str | None, dict[str, Any]]
 """Watcher as the topic spells it; process id or descriptor, None for the sums of a watcher; the figures."""
@@ -36,7 +34,7 @@ class StatsClient:
     ) -> None:
         from circus.consumer import CircusConsumer  # here, since `circus-top --help` need not pay for zmq
 
-        self._consumer = CircusConsumer(f"{TOPIC}.", context, endpoint, ssh_server)
+        self._consumer = CircusConsumer(f"{STATS_TOPIC}.", context, endpoint, ssh_server)
         self.endpoint = endpoint
         self.context = self._consumer.context
         self.pubsub_socket = self._consumer.pubsub_socket
@@ -81,7 +79,7 @@ def parse(topic: bytes, payload: bytes) -> Stat | None:
         figures = json.loads(payload)
     except (ValueError, RecursionError):
         return None
-    if prefix != TOPIC or not parts or not isinstance(figures, dict):
+    if prefix != STATS_TOPIC or not parts or not isinstance(figures, dict):
         return None
     if _is_sum(figures):
         return ".".join(parts), None, figures

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TOPIC = "stat"
-
-NOT_AVAILABLE = "N/A"
+from circus.common.names import NOT_AVAILABLE, STATS_TOPIC
 
 
 def process(figures: Mapping[str, Any], name: str | None) -> dict[str, Any]:
@@ -35,4 +33,4 @@ def _numbers(figures: Sequence[Mapping[str, Any]], key: str) -> list[float] | No
 
 
 def topic(group: str, pid: int | None = None) -> str:
-    return f"{TOPIC}.{group}" if pid is None else f"{TOPIC}.{group}.{pid}"
+    return f"{STATS_TOPIC}.{group}" if pid is None else f"{STATS_TOPIC}.{group}.{pid}"

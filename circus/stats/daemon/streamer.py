@@ -15,6 +15,7 @@ import zmq
 
 from circus.client import connect
 from circus.common.messages import event_frames
+from circus.common.names import split_topic
 from circus.loop import Loop, Timer
 from circus.posix.info import InfoCache
 from circus.posix.parent import call_when_gone
@@ -93,8 +94,7 @@ class Streamer:
     # ---- who is there --------------------------------------------------------------------------------------------
 
     def _take_event(self, frames: list[bytes]) -> None:
-        # A name may hold dots: the last one is ours.
-        watcher, _, event = frames[0].decode(errors="replace").removeprefix("watcher.").rpartition(".")
+        _, watcher, event = split_topic(frames[0].decode(errors="replace"))
         try:
             pid = json.loads(frames[-1]).get("process_pid", 0)
         except (ValueError, AttributeError):

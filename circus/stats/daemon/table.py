@@ -12,12 +12,9 @@ from typing import NamedTuple
 from circus.common import names
 
 CIRCUS = "circus"
-"""The group of Circus' own programs."""
+"""The group of Circus' own programs: the daemon, and `names.OWN_WATCHERS` under their names."""
 
 DAEMON = "circusd"
-STATS = "circusd-stats"
-OWN = (STATS, "circushttpd")
-"""Watchers whose processes belong to that group, under these names."""
 
 
 class Member(NamedTuple):
@@ -104,11 +101,11 @@ class Table:
     def groups(self) -> dict[str, list[Member]]:
         """Processes by the second part of their topics; no group is empty."""
         own = {} if self.daemon_pid is None else {self.daemon_pid: Member(self.daemon_pid, DAEMON)}
-        own[self._own_pid] = Member(self._own_pid, STATS)
-        for watcher in OWN:
+        own[self._own_pid] = Member(self._own_pid, names.STATS_WATCHER)
+        for watcher in names.OWN_WATCHERS:
             own |= {pid: Member(pid, watcher) for pid in self._pids.get(watcher, ())}
         found = {CIRCUS: list(own.values())}
         for watcher, pids in self._pids.items():
-            if pids and watcher not in OWN:
+            if pids and watcher not in names.OWN_WATCHERS:
                 found.setdefault(watcher, []).extend(map(Member, pids))
         return found

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from circus.stats.top.model import HIDDEN, NOT_AVAILABLE, Figures, Group, number
+from circus.common.names import NOT_AVAILABLE
+from circus.stats.top.model import HIDDEN, Figures, Group, number
 from circus.stats.top.text import cells, clip, place, printable, spread, table, wrap
 from circus.stats.top.view import AGE, CPU, FEW, MEMORY, PID, SORT_KEYS, Place, View
 

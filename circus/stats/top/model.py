@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from circus.common.names import NOT_AVAILABLE, OWN_WATCHERS
+
 Figures = dict[str, Any]
 
-NOT_AVAILABLE = "N/A"
-
 # Processes of circusd itself show up in the group `circus`; that they are watchers too interests nobody.
-HIDDEN = frozenset(("circusd-stats", "circushttpd"))
+HIDDEN = frozenset(OWN_WATCHERS)
 
 
 class Entry(NamedTuple):

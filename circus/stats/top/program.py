@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OK = 0
 FAILED = 1
 
-PATIENCE = 3.0  # seconds for the first figures, when they are asked for once; circusd-stats speaks once a second
+FIGURES_TIMEOUT = 3.0  # seconds for the first figures, when they are asked for once; circusd-stats speaks once a second
 
 PAPER = 120  # columns of text that goes to no terminal
 
@@ -74,8 +74,8 @@ def _print_once(client: StatsClient, model: Model, as_json: bool) -> int:
     from circus.stats.top.text import printable
     from circus.stats.top.view import View
 
-    if not collect(client, model, PATIENCE):
-        return _fail(f"no figures from {printable(client.endpoint)} within {PATIENCE:g} s. {REMEDY}")
+    if not collect(client, model, FIGURES_TIMEOUT):
+        return _fail(f"no figures from {printable(client.endpoint)} within {FIGURES_TIMEOUT:g} s. {REMEDY}")
     if as_json:
         import json
 
@@ -89,10 +89,10 @@ def _print_once(client: StatsClient, model: Model, as_json: bool) -> int:
     return OK
 
 
-def collect(client: StatsClient, model: Model, patience: float) -> bool:
-    """Put all figures of one round into the model. False if nothing came within `patience` seconds."""
+def collect(client: StatsClient, model: Model, timeout: float) -> bool:
+    """Put all figures of one round into the model. False if nothing came within `timeout` seconds."""
     heard = Round()
-    give_up_at = time.monotonic() + patience
+    give_up_at = time.monotonic() + timeout
     while (left := (heard.over_at if heard.over_at < math.inf else give_up_at) - time.monotonic()) > 0:
         stat = client.receive(left)
         if stat is not None:

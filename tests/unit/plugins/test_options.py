@@ -8,7 +8,7 @@ import pytest
 
 from circus.options.option import Spec
 from circus.plugins import CircusPlugin
-from circus.plugins.options import count, is_own_program, number, plugin_option, positive, read_options, text_kind
+from circus.plugins.options import count, number, plugin_option, positive, read_options, text_kind
 from tests.unit.plugins.support import build
 
 
@@ -57,13 +57,3 @@ def test_bad_value_is_an_error_with_plugin_option_value_and_reason(value, parse,
 def test_plugin_without_a_section_is_named_by_its_class():
     with pytest.raises(ValueError, match=r"^Told: x = a: "):
         read(count, name=None, x="a")
-
-
-@pytest.mark.parametrize("name", ["plugin:a", "Plugin:A b", "circusd-stats", "circushttpd", "CircusHTTPD"])
-def test_parts_of_circus_are_its_own_programs(name):
-    assert is_own_program(name)
-
-
-@pytest.mark.parametrize("name", ["plugin", "my circusd-stats", "web"])
-def test_other_watchers_are_not(name):
-    assert not is_own_program(name)
