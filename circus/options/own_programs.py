@@ -7,16 +7,17 @@ neither split nor quoted on the way, and a password in it is no part of a comman
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from circus.common.convert import to_bool
+from circus.common.names import LOG_LEVELS, STATS_WATCHER
 from circus.options.settings import watcher_spec
 from circus.options.table import PluginSpec, WatcherSpec
 
 CONFIG_VARIABLE = "CIRCUS_PLUGIN_CONFIG"
-STATS_NAME = "circusd-stats"
 PLUGIN_PRIORITY = 1  # so that plugins are there before ordinary watchers begin
 
 FLAPPING = "circus.plugins.flapping.Flapping"
@@ -76,9 +77,10 @@ def stats_watcher(daemon: Daemon) -> WatcherSpec:
         "use_sockets": True,
         "close_child_stdout": daemon.statsd_close_outputs,
         "close_child_stderr": daemon.statsd_close_outputs,
-        "stderr_stream": None if daemon.statsd_close_outputs else _to_log(STATS_NAME),
+        "stderr_stream": None if daemon.statsd_close_outputs else _to_log(STATS_WATCHER),
     }
-    return _watcher(STATS_NAME, [*_program("stats"), *_where(daemon), "--statspoint", daemon.stats_endpoint], options)
+    args = [*_program("stats"), *_where(daemon), "--statspoint", daemon.stats_endpoint]
+    return _watcher(STATS_WATCHER, args, options)
 
 
 def flapping_defaults(plugins: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def flapping_defaults(plugins: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _watcher(name: str, args: list[str], options: Mapping[str, Any]) -> WatcherSpec:
     fixed = {"singleton": True, "copy_env": True, "copy_path": True}
-    return watcher_spec(name, sys.executable or "python3", **{"args": args, **fixed, **options})
+    # Quoted: a command is split into words, and Python may be installed in a directory with a blank in its name.
+    python = shlex.quote(sys.executable or "python3")
+    return watcher_spec(name, python, **{"args": args, **fixed, **options})
 
 
 def _program(package: str) -> list[str]:
@@ -105,8 +109,9 @@ def _where(daemon: Daemon) -> list[str]:
     words = ["--endpoint", daemon.endpoint, "--pubsub", daemon.pubsub_endpoint]
     if daemon.ssh_server:
         words += ["--ssh", daemon.ssh_server]
-    level = "debug" if daemon.debug else daemon.loglevel
-    return [*words, "--log-level", level] if level else words
+    level = "debug" if daemon.debug else (daemon.loglevel or "").lower()
+    # A level that is none was told by whoever read it, and `info` is used: no reason for them not to start.
+    return [*words, "--log-level", level] if level in LOG_LEVELS else words
 
 
 def _to_log(name: str) -> dict[str, Any]:

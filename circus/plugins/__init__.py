@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from circus.common.convert import split_words
 from circus.options.own_programs import Daemon, plugin_watcher
 from circus.plugins.base import CircusPlugin, Repeated
 
@@ -32,7 +33,7 @@ def get_plugin_cmd(
 
     daemon = Daemon(endpoint, pubsub, "", check_delay, ssh_server, loglevel, debug)
     spec = plugin_watcher(daemon, config)
-    *words, use = [str(spec.cmd), *map(str, spec.args or ())]
+    *words, use = [*split_words(spec.cmd), *map(str, spec.args or ())]
     values = {key: value for key, value in config.items() if key != "use"}
     if logoutput:
         words += ["--log-output", logoutput]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 
 import pytest
@@ -17,6 +18,8 @@ from circus.options.own_programs import (
     plugin_watcher,
 )
 from circus.options.table import PluginSpec
+from circus.plugins import get_plugin_cmd
+from circus.runtime.launching import command_line
 
 DAEMON = Daemon("tcp://127.0.0.1:5555", "tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557")
 AWKWARD = "a 'b' \"c\" $(circus.wid) $WID ::: key:value \\n \n ü"
@@ -35,6 +38,23 @@ def test_plugin_is_one_process_that_begins_before_ordinary_watchers():
         "--endpoint", DAEMON.endpoint, "--pubsub", DAEMON.pubsub_endpoint,
         "--check-delay", "5.0", "my.plugins.Log",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/tmp/my dir/bin/python3", "/tmp/it's/python", "/tmp/a\\b/python", '/tmp/"x"/python'])
+def test_interpreter_is_one_word_whatever_its_path_is(monkeypatch, path):
+    monkeypatch.setattr(sys, "executable", path)
+    daemon = DAEMON._replace(statsd=True)
+    for spec in own_programs(daemon, [{"use": "a.B"}]):
+        assert command_line(spec, 1, dict)[0] == path
+    assert shlex.split(get_plugin_cmd({"use": "a.B"}, *DAEMON[:2], 5.0))[0] == path
+
+
+@pytest.mark.parametrize(("level", "words"), [("Info", ["info"]), ("ERROR", ["error"]), ("loud", []), (None, [])])
+def test_log_level_is_passed_on_as_the_programs_take_it(level, words):
+    daemon = DAEMON._replace(loglevel=level, statsd=True)
+    for spec in own_programs(daemon, [{"use": "a.B"}]):
+        given = spec.args[spec.args.index("--log-level") + 1 :][:1] if "--log-level" in spec.args else []
+        assert given == words
 
 
 def test_values_reach_the_plugin_as_they_are_written_and_not_by_the_command_line():
