@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import WAITING, Command, Property
-from circus.commands.properties import BOOLEAN, OBJECT, TEXT, WORDS
+from circus.commands.properties import ARGUMENTS, OBJECT, SWITCH
 from circus.exc import MessageError
+from circus.options.kinds import TEXT
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
@@ -31,9 +32,9 @@ class Add(Command):
     takes = (
         Property("name", TEXT, "name of the new watcher", required=True, word=True),
         Property("cmd", TEXT, "program to run, with arguments", required=True, rest=True),
-        Property("args", WORDS, "more arguments, as a list or one string"),
+        Property("args", ARGUMENTS, "more arguments, as a list or one string"),
         Property("options", OBJECT, "options of the watcher"),
-        Property("start", BOOLEAN, "start it at once", flag=True),
+        Property("start", SWITCH, "start it at once", flag=True),
         WAITING,
     )
     replies = (

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from circus.commands.properties import BOOLEAN, SIGNAL, WATCHER
+from circus.commands.properties import SIGNUM, SWITCH, WATCHER
 from circus.exc import NOT_SPECIFIED, ArgumentError, MessageError
 from circus.options.kinds import Kind
 
@@ -67,7 +67,7 @@ class Property:
         self.label = label or name  # how the manual calls it
 
     def option(self) -> tuple[str, str, object, str]:
-        default = False if self.kind is BOOLEAN else self.default
+        default = False if self.kind is SWITCH else self.default
         return ("", self.name, default, self.doc)
 
     def from_word(self, word: object) -> object:
@@ -78,11 +78,11 @@ class Property:
             value = self.kind.parse(word)
         except ValueError as exc:
             raise ArgumentError(f"{self.label}: {exc}") from None
-        return word if self.kind is SIGNAL else value  # by name: numbers differ between the two ends' platforms
+        return word if self.kind is SIGNUM else value  # by name: numbers differ between the two ends' platforms
 
 
 NAME = Property("name", WATCHER, "name of the watcher", required=True, word=True)
-WAITING = Property("waiting", BOOLEAN, "answer when the operation has ended, not when it has begun", flag=True)
+WAITING = Property("waiting", SWITCH, "answer when the operation has ended, not when it has begun", flag=True)
 
 
 class Command:

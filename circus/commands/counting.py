@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, WAITING, Command, Pending, Property, Reply
-from circus.commands.properties import INTEGER
+from circus.options.kinds import INTEGER
 
 if TYPE_CHECKING:
     from circus.commands.base import Result

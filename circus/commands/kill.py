@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, WAITING, Command, Property
-from circus.commands.properties import NUMBER, PID, SIGNAL
+from circus.commands.properties import PID, SIGNUM
+from circus.options.kinds import NUMBER
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
@@ -25,8 +26,8 @@ class Kill(Command):
     takes = (
         NAME,
         Property("pid", PID, "process to end; without it all of the watcher's", word=True),
-        Property("signum", SIGNAL, "signal to begin with instead of the watcher's stop_signal", flag=True),
-        Property("signal", SIGNAL, "another name for signum", flag=True),
+        Property("signum", SIGNUM, "signal to begin with instead of the watcher's stop_signal", flag=True),
+        Property("signal", SIGNUM, "another name for signum", flag=True),
         Property("graceful_timeout", NUMBER, "seconds before SIGKILL instead of the watcher's", flag=True),
         WAITING,
     )

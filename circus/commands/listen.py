@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import Command, Property
-from circus.commands.properties import BOOLEAN, TOPIC
+from circus.commands.properties import SWITCH, TOPIC
 from circus.exc import MessageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Listen(Command):
     msg_type = "sub"
     takes = (
         Property("topic", TOPIC, "beginning of the topics wanted; an endpoint if it holds `://`", rest=True),
-        Property("json", BOOLEAN, "print one JSON object per line", flag=True),
+        Property("json", SWITCH, "print one JSON object per line", flag=True),
     )
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:

@@ -28,41 +28,25 @@ def _text(value: Any) -> Any:
     return value
 
 
-def _whole(value: Any) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a whole number") from None
-
-
 def _pid(value: Any) -> int:
     # 0 and below address process groups, -1 everybody (kill(2)); no command means that.
-    pid = _whole(value)
+    try:
+        pid = int(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a whole number") from None
     if not 0 < pid < 2**31:
         raise ValueError(f"{value!r} is not a process id")
     return pid
 
 
-def _seconds(value: Any) -> float:
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        number = float("nan")
-    if number - number != 0:  # also infinities
-        raise ValueError(f"{value!r} is not a number")
-    return number
-
-
-TEXT: Kind[Any] = Kind("text", _text, (str,), "isn't a string")
+# TEXT, INTEGER and NUMBER are those of options.
 WATCHER: Kind[Any] = Kind("watcher", _text, (str,), "isn't a string")
 MATCH: Kind[Any] = Kind("match", _text, (str,), "isn't a string")
 TOPIC: Kind[Any] = Kind("topic", _text, (str,), "isn't a string")
 GLOBAL: Kind[Any] = Kind("global", _text, (str,), "isn't a string")
 KEYS: Kind[Any] = Kind("keys", str.split, (list, str), "isn't a list")
-WORDS: Kind[Any] = Kind("words", _text, (list, str), "isn't a list or string")
+ARGUMENTS: Kind[Any] = Kind("words", _text, (list, str), "isn't a list or string")
 OBJECT: Kind[Any] = Kind("object", _text, (dict,), "property should be an object")
-INTEGER: Kind[Any] = _Loose("integer", _whole, (int, str), "isn't an integer")
-NUMBER: Kind[Any] = _Loose("number", _seconds, (int, float, str), "isn't a number")
-BOOLEAN: Kind[Any] = _Loose("boolean", convert.to_bool, (bool, int, str), "isn't a valid boolean")
+SWITCH: Kind[Any] = _Loose("boolean", convert.to_bool, (bool, int, str), "isn't a valid boolean")
 PID: Kind[Any] = _Loose("pid", _pid, (int, str), "isn't a process id")
-SIGNAL: Kind[Any] = _Signal("signal", convert.to_signum, (int, str), "isn't a signal")
+SIGNUM: Kind[Any] = _Signal("signal", convert.to_signum, (int, str), "isn't a signal")

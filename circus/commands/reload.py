@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import WAITING, Command, Property
-from circus.commands.properties import BOOLEAN, WATCHER
+from circus.commands.properties import SWITCH, WATCHER
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
@@ -26,8 +26,8 @@ class Reload(Command):
     name = "reload"
     takes = (
         Property("name", WATCHER, "name of the watcher; without it all are meant", word=True),
-        Property("graceful", BOOLEAN, "false: end the old processes first", default=True),
-        Property("sequential", BOOLEAN, "replace one process after the other", flag=True),
+        Property("graceful", SWITCH, "false: end the old processes first", default=True),
+        Property("sequential", SWITCH, "replace one process after the other", flag=True),
         WAITING,
     )
     options = [

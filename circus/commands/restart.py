@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from circus.commands.base import Property
 from circus.commands.matching import Matching
-from circus.commands.properties import BOOLEAN
+from circus.commands.properties import SWITCH
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
@@ -24,7 +24,7 @@ class Restart(Matching):
     """
 
     name = "restart"
-    takes = (*Matching.takes, Property("terminate", BOOLEAN, "accepted for old scripts, has no effect", flag=True))
+    takes = (*Matching.takes, Property("terminate", SWITCH, "accepted for old scripts, has no effect", flag=True))
     replies = (("info", "waiting and one watcher: `stopped`, `started` and `kept`, lists of process ids"),)
 
     def ask(self, operations: Operations, keys: Sequence[int] | None, single: bool) -> Result:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, WAITING, Command, Property
-from circus.commands.properties import BOOLEAN
+from circus.commands.properties import SWITCH
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
@@ -21,7 +21,7 @@ class Rm(Command):
     """
 
     name = "rm"
-    takes = (NAME, Property("nostop", BOOLEAN, "let the processes live on", flag=True), WAITING)
+    takes = (NAME, Property("nostop", SWITCH, "let the processes live on", flag=True), WAITING)
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
         return arbiter.operations.remove(arbiter.find(props["name"]).key, nostop=props.get("nostop", False))

@@ -3,14 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import NAME, Command, Property
-from circus.commands.properties import BOOLEAN, PID, SIGNAL
+from circus.commands.properties import PID, SIGNUM, SWITCH
 
 if TYPE_CHECKING:
     from circus.commands.base import Result
     from circus.commands.protocols import Arbiter
 
 _PID = Property("pid", PID, "only this process; without it all of the watcher's", word=True)
-_SIGNUM = Property("signum", SIGNAL, "number, or name with or without SIG in any case", required=True, word=True)
+_SIGNUM = Property("signum", SIGNUM, "number, or name with or without SIG in any case", required=True, word=True)
 
 
 class Signal(Command):
@@ -33,8 +33,8 @@ class Signal(Command):
         _PID,
         _SIGNUM,
         Property("childpid", PID, "only this child of the process"),
-        Property("children", BOOLEAN, "to the direct children, not to the process", flag=True),
-        Property("recursive", BOOLEAN, "to the process, then to all descendants", flag=True),
+        Property("children", SWITCH, "to the direct children, not to the process", flag=True),
+        Property("recursive", SWITCH, "to the process, then to all descendants", flag=True),
         Property("process", PID, "old name of pid, or a worker number; pid is a child's then"),
         Property("child_pid", PID, "the same as childpid"),
     )

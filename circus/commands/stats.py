@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from circus.commands.base import Answer, Command, Property, Reply, then
-from circus.commands.properties import BOOLEAN, PID, WATCHER
+from circus.commands.properties import PID, SWITCH, WATCHER
 from circus.commands.rendering import info_lines
 from circus.common.names import NO_SUCH_PROCESS
 from circus.exc import MessageError
@@ -30,7 +30,7 @@ class Stats(Command):
     takes = (
         Property("name", WATCHER, "name of the watcher", word=True),
         Property("process", PID, "only this process: its id, else its worker number", word=True, label="pid"),
-        Property("extended", BOOLEAN, "add what the hook extended_stats tells", flag=True),
+        Property("extended", SWITCH, "add what the hook extended_stats tells", flag=True),
     )
     replies = (
         ("infos", "without a name: object of watchers, each an object of process ids and figures"),

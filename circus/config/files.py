@@ -32,10 +32,7 @@ def is_installed(package: str) -> bool:
     """Without loading it: nobody may fork any more, to go into the background, once gevent is there."""
     from importlib.util import find_spec
 
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # somebody has put None in its place, to keep it out
-        return False
+    return find_spec(package) is not None
 
 
 def read_document(path: str, environ: Mapping[str, str], read_file: ReadFile, glob: Glob) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
@@ -152,7 +153,9 @@ def _number(value: str) -> float:
     try:
         number = float(value)
     except ValueError:
-        raise ValueError(f"{value!r} is not a number") from None
+        number = math.nan
+    if math.isnan(number):
+        raise ValueError(f"{value!r} is not a number")
     return _bounded(number, -LARGEST_NUMBER, LARGEST_NUMBER)
 
 

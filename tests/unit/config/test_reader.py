@@ -426,6 +426,13 @@ def test_gevent_that_is_not_there_is_one_warning_and_threads_are_used():
     assert (result.fatal, result.circus.stream_backend) == ([], "thread")
 
 
+def test_a_backend_nobody_knows_is_a_warning():
+    place = "main.ini:2: [circus] stream_backend"
+    assert read("[circus]\nstream_backend = fibers").texts == [
+        f"{place}: 'fibers' is neither thread nor gevent; thread is used"
+    ]
+
+
 def test_gevent_that_is_there_is_used():
     result = read("[circus]\nstream_backend = gevent", installed=["gevent"])
     assert (result.texts, result.circus.stream_backend) == ([], "gevent")

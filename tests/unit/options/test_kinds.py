@@ -74,7 +74,7 @@ def test_text_becomes_a_value(kind, text, value):
         (USER, "-1", "'-1' is no user or group: negative ids mean `leave as it is` to the kernel"),
         (USER, "4294967295", "'4294967295' is no user or group: the kernel has ids up to 4294967294"),
         (NUMBER, "soon", "'soon' is not a number"),
-        (NUMBER, "nan", "out of range"),
+        (NUMBER, "nan", "'nan' is not a number"),
         (NUMBER, "inf", "out of range: up to 9223372036854775808"),
         (NUMBER, "1e300", "out of range"),
         (OCTAL, "099", "'099' is not an octal number such as 022"),
