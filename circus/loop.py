@@ -12,6 +12,7 @@ Methods that existing programs call on `arbiter.loop` or `plugin.loop` keep thei
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import logging
@@ -19,6 +20,7 @@ import os
 import selectors
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -36,6 +38,17 @@ POSTS_PER_PASS = 1000
 
 # By thread; each entry is put and removed by its own thread.
 _running: dict[int, Loop] = {}
+
+
+class _Here(threading.local):
+    """Of the calling thread. It ends with the thread, whose number another one may get."""
+
+    def __init__(self) -> None:
+        self.chosen: Callable[[], Loop | None] = lambda: None  # a weak reference: who made the loop owns it
+        self.awaiting: list[Callable[[Loop], object]] = []
+
+
+_here = _Here()
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
@@ -165,6 +178,8 @@ class Loop:
             raise RuntimeError("the loop runs already")
         self._thread_id = self._me()
         _running[self._thread_id] = self
+        for call in self._awaiting():
+            self.post(call)
         try:
             while not self._stopping:
                 self._pass()
@@ -242,14 +257,30 @@ class Loop:
 
     @staticmethod
     def current() -> Loop:
-        """The loop that runs in the calling thread. RuntimeError if none does."""
-        loop = next((loop for loop in list(_running.values()) if loop.is_own_thread), None)
-        if loop is None:
-            raise RuntimeError("no loop runs in this thread")
+        """The loop that runs in the calling thread, or else is to run in it. RuntimeError if there is none."""
+        loop = next((loop for loop in list(_running.values()) if loop.is_own_thread), None) or _here.chosen()
+        if loop is None or loop._closed:
+            raise RuntimeError("no loop runs in this thread, and none was made for it")
         return loop
 
     def make_current(self) -> None:
-        """Kept for programs written for another loop; there is nothing to do here."""
+        """Say that this loop is to run in the calling thread."""
+        _here.chosen = weakref.ref(self)
+
+    @staticmethod
+    def when_current(call: Callable[[Loop], object]) -> None:
+        """`call(loop)` with the current loop: at once if there is one, else with the next that runs in this thread."""
+        try:
+            loop = Loop.current()
+        except RuntimeError:
+            _here.awaiting.append(call)
+        else:
+            call(loop)
+
+    def _awaiting(self) -> list[Callable[[], object]]:
+        """What was begun in this thread before any loop was there."""
+        calls, _here.awaiting = _here.awaiting, []
+        return [functools.partial(call, self) for call in calls]
 
     def add_timeout(self, deadline: Any, callback: Callable[..., object], *args: Any, **kwargs: Any) -> Timer:
         """`deadline` is a `timedelta` from now or a wall-clock time, as in the loop these names come from."""

@@ -317,37 +317,43 @@ class TransformableFuture(Future[Any]):
 
 
 class AsyncPeriodicCallback:
-    """Calls `callback` every `callback_time` milliseconds in a loop; not before what it returned is settled."""
+    """Calls `callback` every `callback_time` milliseconds in a loop; not before what it returned is settled.
+
+    Without `io_loop` it is the loop that runs in the thread that calls `start`, or the next one that will.
+    """
 
     def __init__(self, callback: Callable[[], Any], callback_time: float, io_loop: Loop | None = None) -> None:
         self.callback = callback
         self.callback_time = callback_time
         self.io_loop = io_loop
         self._timer: Timer | None = None
+        self._started: object = None  # another one at each start: what an earlier one has begun does not go on
 
     def start(self) -> None:
-        """RuntimeError if no loop was given and none runs in this thread."""
-        self.io_loop = self.io_loop or Loop.current()
-        self._plan()
+        self.stop()
+        started = self._started = object()
+        if self.io_loop is None:
+            Loop.when_current(lambda loop: self._plan(loop, started))
+        else:
+            self._plan(self.io_loop, started)
 
     def stop(self) -> None:
+        self._started = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def is_running(self) -> bool:
-        return self._timer is not None
+        return self._started is not None
 
-    def _plan(self) -> None:
-        assert self.io_loop is not None
-        self._timer = self.io_loop.call_later(self.callback_time / 1000, self._run, self.io_loop)
+    def _plan(self, loop: Loop, started: object) -> None:
+        if self._started is started:
+            self.io_loop = loop
+            self._timer = loop.call_later(self.callback_time / 1000, self._run, loop, started)
 
-    def _run(self, loop: Loop) -> None:
-        timer = self._timer
-
+    def _run(self, loop: Loop, started: object) -> None:
         def again(_: object = None) -> None:
-            if self._timer is timer:  # neither stopped nor started anew meanwhile
-                self._plan()
+            self._plan(loop, started)
 
         try:
             result = self.callback()

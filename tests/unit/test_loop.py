@@ -84,6 +84,44 @@ def test_current_is_the_loop_of_the_calling_thread(loop):
         Loop.current()
 
 
+def test_loop_that_is_to_run_in_a_thread_can_be_its_current_one_before(loop):
+    loop.make_current()
+    assert Loop.current() is loop
+    found = []
+
+    def look_elsewhere():
+        with pytest.raises(RuntimeError, match="no loop"):
+            Loop.current()
+        found.append(None)
+
+    thread = threading.Thread(target=look_elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [None]
+    other = Loop()
+    other.post(lambda: found.append(Loop.current()))
+    other.post(other.stop)
+    other.run()
+    assert found[1] is other  # the one that runs comes first
+    other.close()
+    loop.close()
+    with pytest.raises(RuntimeError, match="no loop"):
+        Loop.current()
+
+
+def test_what_needs_a_loop_is_done_in_the_one_at_hand_or_in_the_next_that_runs(loop):
+    seen = []
+    Loop.when_current(seen.append)
+    assert seen == []
+    loop.post(lambda: Loop.when_current(seen.append))
+    loop.post(loop.stop)
+    loop.run()
+    assert seen == [loop, loop]
+    loop.make_current()
+    Loop.when_current(seen.append)
+    assert seen == [loop, loop, loop]
+
+
 # ---- calls -------------------------------------------------------------------------------------------------------
 
 

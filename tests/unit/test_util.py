@@ -249,6 +249,43 @@ def test_periodic_callback_that_fails_is_called_again(caplog):
     loop.close()
 
 
-def test_periodic_callback_needs_a_loop():
-    with pytest.raises(RuntimeError, match="no loop"):
-        util.AsyncPeriodicCallback(print, 1).start()
+def test_periodic_callback_started_before_a_loop_runs_ticks_in_the_one_that_runs_then():
+    calls = []
+    periodic = util.AsyncPeriodicCallback(lambda: (calls.append(1), loop.stop()), 1)
+    periodic.start()
+    assert periodic.is_running()
+    elsewhere = Loop()
+    elsewhere.call_later(0.005, elsewhere.stop)
+    thread = threading.Thread(target=elsewhere.run)
+    thread.start()
+    thread.join()
+    assert calls == []  # another thread's loop is none of ours
+    loop = Loop()
+    loop.run()
+    assert calls == [1] and periodic.io_loop is loop
+    periodic.stop()
+    loop.close()
+    elsewhere.close()
+
+
+def test_periodic_callback_stopped_before_a_loop_runs_never_ticks():
+    periodic = util.AsyncPeriodicCallback(lambda: pytest.fail("it was stopped"), 0)
+    periodic.start()
+    periodic.stop()
+    assert not periodic.is_running()
+    loop = Loop()
+    loop.call_later(0.005, loop.stop)
+    loop.run()
+    loop.close()
+
+
+def test_periodic_callback_started_twice_ticks_once_a_period():
+    loop = Loop()
+    calls = []
+    periodic = util.AsyncPeriodicCallback(lambda: calls.append(1), 1, loop)
+    periodic.start()
+    periodic.start()
+    assert len([timer for _, _, timer in loop._timers if not timer.cancelled]) == 1
+    periodic.stop()
+    assert not [timer for _, _, timer in loop._timers if not timer.cancelled]
+    loop.close()
