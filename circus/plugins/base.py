@@ -49,6 +49,7 @@ class CircusPlugin:
         self.ssh_server = ssh_server
         self.running = False
         self.loop = _new_loop()
+        self.loop.make_current()  # for what is begun before it runs, in `handle_init` or `initialize`
         self.context: zmq.Context[Any] | None = None
         self.sub_socket: zmq.Socket[bytes] | None = None
         self.substream: zmq.Socket[bytes] | None = None
@@ -56,6 +57,7 @@ class CircusPlugin:
         self._polled: PolledSocket | None = None
         self._parent = os.getppid()
         self._is_asked_to_stop = False
+        self._on_stopping: Callable[[], object] = lambda: None  # what runs us may limit the time from here on
 
     # ---- to be overridden ----------------------------------------------------------------------------------------
 
@@ -67,7 +69,7 @@ class CircusPlugin:
         raise NotImplementedError(f"{type(self).__name__} has no handle_recv")
 
     def handle_stop(self) -> None:
-        """Called once, before the end, also when it comes by a signal."""
+        """Called once, before the end, also when it comes by a signal. After 5 seconds the process ends without it."""
 
     # ---- for use in handlers and timers --------------------------------------------------------------------------
 
@@ -143,6 +145,7 @@ class CircusPlugin:
         """End `start` after the current handler; `handle_stop` is called first."""
         if self.running:
             self.running = False
+            self._on_stopping()
             self._guard(self.handle_stop)
             self.loop.stop()
 

@@ -1,7 +1,7 @@
 """The program `circus-plugin`: loads one plugin class and runs it until it is told to stop.
 
 Exit codes: 0 after a stop, and without a class; 1 for a plugin that cannot be loaded or started, with one line that
-says why; 2 for wrong words on the command line.
+says why, or whose `handle_stop` does not end; 2 for wrong words on the command line.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from circus.common.convert import resolve_name
 from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_SUB
 from circus.options.own_programs import CONFIG_VARIABLE
 from circus.plugins.base import CircusPlugin
+from circus.plugins.stop_limit import StopLimit
 from circus.posix.logs import LOG_LEVELS, configure_logger
 from circus.posix.parent import call_when_gone
 
@@ -42,6 +43,7 @@ def main(args: Sequence[str] | None = None) -> int:
     is_below_circusd = CONFIG_VARIABLE in os.environ
     if is_below_circusd:
         logging.getLogger().handlers[0].setFormatter(logging.Formatter(_BELOW_CIRCUSD))
+    limit = StopLimit(options.plugin)
     try:
         config = {**config_of_daemon(), **split_config(options.config)}
         logger.info("Loading the plugin...")
@@ -49,10 +51,11 @@ def main(args: Sequence[str] | None = None) -> int:
         logger.info("Pub/sub: %r", options.pubsub)
         plugin = build(resolve_name(options.plugin), options, config)
     except Exception as exc:  # a class of the user: whatever it raises, one line says it
-        return _refuse(options.plugin, exc)
+        return limit.finish(_refuse(options.plugin, exc))
     if is_below_circusd:
         call_when_gone(plugin.loop, os.getppid(), lambda: _orphaned(plugin))
-    return run(plugin, options.plugin)
+    plugin._on_stopping = limit.begin
+    return limit.finish(run(plugin, options.plugin))
 
 
 def _orphaned(plugin: CircusPlugin) -> None:

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from circus.plugins.stop_limit import STOP_TIMEOUT
 from tests.real.support import Daemon, Program, is_gone, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")
@@ -303,6 +305,99 @@ def test_timers_of_tornado_work_in_a_plugin_written_for_it(tmp_path: Path) -> No
         daemon.call("stop", name="plugin:old", waiting=True)
         assert facts(path, "stop")[0] >= 15
         assert set(facts(path, "tick")) == {"active"}
+
+
+def test_periodic_callback_begun_before_the_loop_runs_ticks(tmp_path: Path) -> None:
+    module(
+        tmp_path,
+        """
+        import json
+        from circus.plugins import CircusPlugin
+        from circus.util import AsyncPeriodicCallback
+
+        class Early(CircusPlugin):
+            def initialize(self):
+                super().initialize()
+                self.periods = [AsyncPeriodicCallback(lambda: self.tell(tick="initialize"), 20)]
+                self.periods[0].start()
+
+            def handle_init(self):
+                self.early = AsyncPeriodicCallback(lambda: self.tell(tick="handle_init"), 20)
+                self.early.start()
+
+            def handle_recv(self, data):
+                pass
+
+            def tell(self, **facts):
+                with open(self.config["tell"], "a") as file:
+                    file.write(json.dumps(facts) + "\\n")
+        """,
+    )
+    path = tmp_path / "told"
+    with Daemon(tmp_path, f"[plugin:early]\nuse = mine.Early\ntell = {path}\n{WEB}") as daemon:
+        daemon.wait_for(lambda: {"initialize", "handle_init"} <= set(facts(path, "tick")))
+        assert "error in a handler" not in daemon.output
+
+
+def test_periodic_callback_begun_between_arbiter_and_start_ticks(tmp_path: Path) -> None:
+    script = f"""
+        from circus import get_arbiter
+        from circus.util import AsyncPeriodicCallback
+
+        arbiter = get_arbiter(
+            [{{"cmd": "sleep 100"}}],
+            controller="ipc://{tmp_path}/ctl", pubsub_endpoint="ipc://{tmp_path}/pub",
+        )
+        period = AsyncPeriodicCallback(lambda: (print("tick"), period.stop(), arbiter.stop()), 20)
+        period.start()
+        arbiter.start()
+        print("done")
+    """
+    with Program([sys.executable, "-c", textwrap.dedent(script)], tmp_path) as program:
+        assert program.wait() == 0
+        assert program.output.split()[-2:] == ["tick", "done"]
+
+
+def test_plugins_that_cannot_end_leave_in_time_and_it_is_said(tmp_path: Path) -> None:
+    module(
+        tmp_path,
+        """
+        import threading
+        from circus.plugins import CircusPlugin
+
+        class Waits(CircusPlugin):
+            def handle_init(self):
+                self.over = threading.Event()
+                self.thread = threading.Thread(target=self.over.wait, name="for ever")
+                self.thread.start()
+
+            def handle_recv(self, data):
+                pass
+
+        class Joins(Waits):
+            def handle_stop(self):
+                self.thread.join()
+                self.over.set()
+
+        class Quick(Waits):
+            def handle_stop(self):
+                self.over.set()
+        """,
+    )
+    config = "".join(f"[plugin:{name}]\nuse = mine.{name.title()}\n" for name in ("waits", "joins", "quick"))
+    with Daemon(tmp_path, config + WEB) as daemon:
+        for name in ("waits", "joins", "quick"):
+            daemon.wait_for_output(f"plugin:{name}: Starting")
+        begun_at = time.monotonic()
+        daemon.call("stop", name="plugin:quick", waiting=True)
+        assert time.monotonic() - begun_at < STOP_TIMEOUT
+        begun_at = time.monotonic()
+        daemon.call("quit")
+        assert daemon.wait() == 0
+        assert time.monotonic() - begun_at < 3 * STOP_TIMEOUT  # and not the graceful_timeout of 30 seconds
+        assert "plugin:joins: mine.Joins: handle_stop has not ended within 5 s" in daemon.output
+        assert "plugin:waits: mine.Waits: leaving without the end of its threads: for ever" in daemon.output
+        assert "mine.Quick: " not in daemon.output
 
 
 # ---- by hand -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,10 @@ from pathlib import Path
 from circus.reference import plugins as reference
 
 ROOT = Path(__file__).resolve().parents[3]
-SHARED = {"__init__", "_statsd", "base", "datagrams", "figures", "options", "runner", "server_observer", "tornado_loop"}
+SHARED = {
+    *("__init__", "_statsd", "base", "datagrams", "figures", "options", "runner", "server_observer", "stop_limit"),
+    "tornado_loop",
+}
 
 
 def test_every_option_of_a_plugin_is_on_the_page() -> None:
