@@ -77,13 +77,20 @@ class Child:
 
 
 class Sim:
-    """One arbiter in a simulated world. `checks=False` leaves out what costs time with many processes."""
+    """One arbiter in a simulated world. `checks=False` leaves out what costs time with many processes.
+
+    Without `early_exit_delay` requests are answered at once, which is easier to tell of.
+    """
 
     def __init__(
-        self, warmup_delay: float = 0.0, chance: Callable[[], float] = lambda: 0.5, checks: bool = True
+        self,
+        warmup_delay: float = 0.0,
+        chance: Callable[[], float] = lambda: 0.5,
+        checks: bool = True,
+        early_exit_delay: float = 0.0,
     ) -> None:
         self.now = 1000.0
-        self.arbiter = Arbiter(chance, warmup_delay)
+        self.arbiter = Arbiter(chance, warmup_delay, early_exit_delay)
         self.replies: dict[int, actions.Reply] = {}
         self.exit: actions.Exit | None = None
         self.logs: list[str] = []
@@ -500,7 +507,8 @@ class Sim:
     def _check_order(self) -> None:
         """A shutdown stops nothing before all of a lower priority are down. One may go down by itself, though."""
         watchers = [(rank, watcher) for key, rank in self._to_stop.items() if (watcher := self.arbiter.find(key))]
-        not_down = [rank for rank, watcher in watchers if not watcher.is_stopped and not watcher.stop_hangs]
+        self._stop_out_of_order(*(watcher for _, watcher in watchers if watcher.stop_hangs))  # from here on for good
+        not_down = [rank for rank, watcher in watchers if not watcher.is_stopped and watcher.key in self._to_stop]
         last = min(not_down, default=NEVER)
         for rank, watcher in watchers:
             by_itself = watcher.trouble or not watcher.spec.respawn

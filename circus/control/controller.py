@@ -170,10 +170,12 @@ class _Answer:
 
     def _settled(self, future: Any) -> None:
         error = future.exception()
-        if error is None:
-            self.give(future.result())
-        else:
+        if error is not None:
             self.raised(error)
+        elif reason := _only_reason(future.result()):
+            self.error(reason, COMMAND_ERROR)
+        else:
+            self.give(future.result())
 
     def _log_failure(self, future: Any) -> None:
         error = future.exception()
@@ -200,3 +202,12 @@ class _Answer:
     def _send(self, body: bytes) -> None:
         if not self._request.cast:
             self._controller._send(self._address, body)
+
+
+def _only_reason(result: Any) -> str:
+    """Why something did not come about, if that is all a reply has to say: then it is an error.
+
+    Replies with keys of their own stay what they were for programs that read those: they are "ok" and have a `reason`.
+    """
+    is_alone = isinstance(result, Mapping) and result.keys() == {"reason"}
+    return str(result["reason"]) if is_alone else ""

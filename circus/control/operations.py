@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from circus.common.future import Future, finished
@@ -27,6 +27,12 @@ logger = logging.getLogger("circus")
 Reply = Future[Mapping[str, Any]]
 
 Keys = Sequence[int]
+
+
+def reasons(replies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of several replies only why something did not come about."""
+    told = [reply["reason"] for reply in replies if reply.get("reason")]
+    return {"reason": "; ".join(told)} if told else {}
 
 
 class Operations:
@@ -115,7 +121,7 @@ class Operations:
 
         Raises MessageError or ValueError, and whatever a hook or stream class raises when it is made.
         """
-        return self._set(key, options, updates=len(options)).then(lambda _: {})
+        return self._set(key, options, updates=len(options)).then(lambda reply: reasons([reply]))
 
     def incr(self, key: int, number: int) -> Reply:
         """So many processes more, or fewer."""

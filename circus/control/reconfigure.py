@@ -13,7 +13,7 @@ from typing import Any
 
 from circus.common.future import Future, gather
 from circus.config import fatal_texts, read
-from circus.control.operations import Operations, Reply
+from circus.control.operations import Operations, Reply, reasons
 from circus.control.registry import Registry
 from circus.exc import MessageError
 from circus.machine.changes import Change, Kind, needs_restart, plan
@@ -92,7 +92,7 @@ class Reconfiguration:
             self._registry.admit(watcher)
         if self._new:
             futures.append(operations.start([watcher.key for watcher in self._new.values()]))
-        return gather(futures).then(lambda _: {})
+        return gather(futures).then(reasons)
 
     def _take(self, step: Change, operations: Operations) -> Reply:
         logger.info("reloadconfig: %s", step)

@@ -31,13 +31,23 @@ from circus.options.table import WatcherSpec
 # Programs executed per pass, so that requests are answered in between: 8 take about 5 ms.
 SPAWNS_PER_PASS = 8
 
+# A request that waits for processes is answered when they have lived so long: most that cannot run, for want of a
+# module or a file, end within it, and people hardly notice.
+EARLY_EXIT_DELAY = 0.1
+
 CLOSING = "circusd is shutting down"
 
 
 class Arbiter:
-    """Pure. `chance` gives random numbers in [0, 1); `warmup_delay` is the pause between watchers in seconds."""
+    """Pure. `chance` gives random numbers in [0, 1); `warmup_delay` is the pause between watchers in seconds.
 
-    def __init__(self, chance: Callable[[], float], warmup_delay: float = 0.0) -> None:
+    `early_exit_delay`: seconds a process must have lived before a request that waits for it is answered.
+    """
+
+    def __init__(
+        self, chance: Callable[[], float], warmup_delay: float = 0.0, early_exit_delay: float = EARLY_EXIT_DELAY
+    ) -> None:
+        self._early_exit_delay = early_exit_delay
         self.watchers: dict[int, Watcher] = {}
         self.warmup_delay = warmup_delay
         self.quitting = False
@@ -159,7 +169,7 @@ class Arbiter:
             return jobs.replaced(watcher, watcher.stops)
 
         def begin_if_wanted(watcher: Watcher, now: float, turn: Turn) -> Goal:
-            return begin(watcher, now) if watcher.wanted else jobs.settled
+            return begin(watcher, now) if watcher.wanted else jobs.settled(watcher)
 
         if single:
             watcher = self.watchers[keys[0]]
@@ -177,7 +187,7 @@ class Arbiter:
         job = self._job(ticket, lambda _: {"numprocesses": spec.numprocesses})
         self._jobs.expect(job, watcher, None)
         watcher.change(now, spec, replace)
-        goal = jobs.replaced(watcher, watcher.stops) if watcher.pool.reloading else jobs.settled
+        goal = jobs.replaced(watcher, watcher.stops) if watcher.pool.reloading else jobs.settled(watcher)
         self._jobs.expect(job, watcher, goal)
         self._out += [Publish(key, UPDATED, {}) for _ in range(updates)]
         self._touch(watcher)
@@ -226,7 +236,8 @@ class Arbiter:
         match event:
             case Spawned(key, serial, pid, started):
                 watcher.spawned(now, serial, pid, started)
-                self._jobs.spawned(key, serial, pid)
+                if self._jobs.spawned(key, serial, pid) and self._early_exit_delay > 0:
+                    watcher.await_early_exit(now + self._early_exit_delay)
             case SpawnFailed(_, serial, text):
                 watcher.spawn_failed(now, serial, text)
             case Exited(key, serial, exit_code, remains):

@@ -43,7 +43,7 @@ def up(watcher: Watcher, stops: int) -> Goal:
         if not watcher.wanted:
             return _down(watcher, stops)
         if watcher.phase is Phase.ACTIVE and watcher.pool.is_complete:
-            return Outcome(note=watcher.pool.setback())
+            return _unless_early(watcher)
         return _refused(watcher) or _failing(watcher)
 
     return check
@@ -55,20 +55,29 @@ def replaced(watcher: Watcher, stops: int) -> Goal:
 
     def check(watcher: Watcher) -> Outcome | None:
         if watcher.pool.aborted_reloads > aborted:
-            return Outcome(f"'{watcher.name}' was not reloaded, the old processes stay")
+            return Outcome(f"{watcher.name}: {watcher.trouble or 'not reloaded, the old processes stay'}")
         if not watcher.wanted:
             return _down(watcher, stops)
         is_done = watcher.phase is Phase.ACTIVE and not watcher.pool.reloading
         if is_done and not watcher.table.has_older(generation):
-            return REACHED
+            return _unless_early(watcher)
         return _refused(watcher) or _failing(watcher)
 
     return check
 
 
-def settled(watcher: Watcher) -> Outcome | None:
+def settled(watcher: Watcher) -> Goal:
     """As many processes as wanted and none on its way; a stopped watcher has nothing to do."""
-    return REACHED if watcher.is_settled or watcher.is_stopped else _failing(watcher)
+    is_wanted, stops = watcher.wanted, watcher.stops
+
+    def check(watcher: Watcher) -> Outcome | None:
+        if watcher.is_stopped:
+            return _down(watcher, stops) if is_wanted and watcher.stops == stops else REACHED
+        if watcher.is_settled:
+            return _unless_early(watcher)
+        return _refused(watcher) or _failing(watcher)
+
+    return check
 
 
 def gone(serials: Iterable[int]) -> Goal:
@@ -89,12 +98,24 @@ def _refused(watcher: Watcher) -> Outcome | None:
 def _down(watcher: Watcher, stops: int) -> Outcome | None:
     if watcher.stops > stops:
         return Outcome(f"superseded by a later stop of '{watcher.name}'")
-    return Outcome(note=watcher.trouble) if watcher.phase is Phase.STOPPED else None
+    if watcher.phase is not Phase.STOPPED:
+        return None
+    return Outcome(note=f"{watcher.name}: not started: {watcher.trouble}") if watcher.trouble else REACHED
+
+
+def _unless_early(watcher: Watcher) -> Outcome | None:
+    """Reached, as far as can be said at once: a program that ends in its first moment does not run."""
+    if watcher.awaits_early_exit:
+        return None
+    setback = watcher.pool.setback() or watcher.early_exit
+    return Outcome(note=f"{watcher.name}: {setback}") if setback else REACHED
 
 
 def _failing(watcher: Watcher) -> Outcome | None:
     """It was told to try for ever: nobody has to wait that long to learn what is wrong."""
-    return Outcome(note=f"{watcher.trouble}; it goes on trying") if watcher.keeps_failing else None
+    if not watcher.keeps_failing:
+        return None
+    return Outcome(note=f"{watcher.name}: not started: {watcher.trouble}; it goes on trying")
 
 
 class Job:
@@ -163,9 +184,12 @@ class Jobs:
             job.fail(error)
             self._reached(job, watcher.key)
 
-    def spawned(self, key: int, serial: int, pid: int) -> None:
-        for job in self._by_key.get(key, ()):
+    def spawned(self, key: int, serial: int, pid: int) -> bool:
+        """Whether somebody waits for this watcher."""
+        waiting = self._by_key.get(key, {})
+        for job in waiting:
             job.started[serial] = pid
+        return bool(waiting)
 
     def ended(self, key: int, serial: int) -> None:
         for job in self._by_key.get(key, ()):

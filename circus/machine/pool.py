@@ -176,7 +176,7 @@ class Pool:
         self.failures += 1
         self._context.log("warning", f"error in '{self._context.name}': {text}")
         if 0 <= self._context.spec.max_retry <= self.failures:
-            return self._cannot_go_on(now, text, f"given up after {self.failures} attempts: {text}")
+            return self._cannot_go_on(now, text, f"{text}; given up after {self.failures} attempts")
         self._deadlines.set(("retry", 0), now + flapping.spawn_retry_delay(self._context.spec, self.failures))
         return ""
 

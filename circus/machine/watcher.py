@@ -79,6 +79,7 @@ class Watcher:
         self.stops = 0  # times a stop was asked for
         self.starts = 0  # times a start was asked for
         self.obstacle = ""  # why it cannot be started, whatever is wanted; found out elsewhere
+        self.early_exit = ""  # of a process whose first moment somebody waited for, for people
         self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
         self._waits_for_number = False  # it was to start with 0 processes, and does so when it may have some
 
@@ -156,6 +157,11 @@ class Watcher:
         timeout = self._start_timeout.reason() or self._stop_timeout.reason()
         waiting = self._awaited.reason(now) or self.trouble or timeout
         return self._termination.reason() or reason or waiting or self.obstacle
+
+    @property
+    def awaits_early_exit(self) -> bool:
+        """Processes were just executed, and may end at once."""
+        return self._deadlines.get(("early exit", 0)) is not None
 
     # ---- requests -----------------------------------------------------------------------------------------------
 
@@ -238,6 +244,12 @@ class Watcher:
         self._made_progress(now)
         self.pool.spawned(process, now)
 
+    def await_early_exit(self, until: float) -> None:
+        """Note whether processes end before `until`. One time for all of them, so that it does come."""
+        if not self.awaits_early_exit:
+            self.early_exit = ""
+            self._deadlines.set(("early exit", 0), until)
+
     def spawn_failed(self, now: float, serial: int, text: str) -> None:
         process = self._context.expect(serial, State.FORKING, State.DOOMED)
         if process.state is State.DOOMED or self.phase not in _RUNNING:
@@ -261,7 +273,10 @@ class Watcher:
         self._go_on(now, trouble)
 
     def _died(self, process: Process, now: float) -> str:
-        self._context.log("info", f"{self.name} [{process.pid}] ended: {exit_text(process.exit_code)}")
+        text = f"ended: {exit_text(process.exit_code)}"
+        self._context.log("info", f"{self.name} [{process.pid}] {text}")
+        if self.awaits_early_exit and (self.spec.respawn or process.exit_code):
+            self.early_exit = f"a process {text}"
         return self.pool.died(process, now) if self.phase in _RUNNING else ""
 
     def remaining(self, now: float, serial: int, pids: tuple[int, ...], text: str) -> None:

@@ -20,7 +20,9 @@ absent; numbers and booleans may also be given as text. The reply is `{"status":
 or `{"status": "error", "reason": ..., "tb": ..., "time": ..., "errno": ..., "id": ...}`. With `"msg_type": "cast"`
 in the request there is no reply at all.
 
-Commands that take `waiting` begin something. Without it the reply comes at once; with it, when it has ended.
+Commands that take `waiting` begin something. Without it the reply comes at once; with it, when it has ended. What did
+not come about, a watcher that could not be started for instance, is then told in `reason`: beside the keys of the reply
+if it has some, else as an error.
 
 | errno | meaning |
 | --- | --- |

@@ -149,3 +149,39 @@ def test_program_whose_file_vanishes_while_it_runs_comes_back_when_the_file_does
         daemon.wait_for(lambda: "failure" in daemon.call("status", name="a").get("reason_text", ""))
         (tmp_path / "aside").rename(path)
         daemon.wait_for(lambda: daemon.pids("a") not in ([], [pid]))
+
+
+NOT_RUNNING = {
+    "typo": ("cmd = {directory}/gunikorn\nmax_retry = 2", "typo: not started: ", "there is no {directory}/gunikorn"),
+    "vetoed": ("cmd = sleep 60\nhooks.before_start = tests.real.programs.hooks.refuse", "vetoed: not started: ", ""),
+    "dead": ("cmd = sh -c 'exit 3'", "dead: 1 of 1 ended at once", ""),
+    "once": ("cmd = sh -c 'exit 3'\nrespawn = False", "once: not started: ended: exit code 3", ""),
+}
+
+
+@pytest.mark.parametrize("name", NOT_RUNNING)
+def test_request_that_waits_says_why_a_watcher_does_not_run(tmp_path: Path, name: str) -> None:
+    options, begin, part = NOT_RUNNING[name]
+    text = f"[watcher:{name}]\n{options.format(directory=tmp_path)}\nautostart = False\n"
+    with Daemon(tmp_path, text + "[watcher:good]\ncmd = sleep 60\n") as daemon:
+        daemon.wait_for_status("good", "active")
+        for command in ("start", "restart", "reload"):
+            reply = daemon.call(command, name=name, waiting=True)
+            assert reply["status"] == "ok"  # with the keys that programs for Circus 0.19 read
+            assert reply["info"]["started"] == []
+            assert reply["reason"].startswith(begin)
+            assert part.format(directory=tmp_path) in reply["reason"]
+            daemon.call("stop", name=name, waiting=True)
+        reply = daemon.call("start", name="good", waiting=True)
+        assert (reply["status"], "reason" in reply) == ("ok", False)
+
+
+def test_request_for_several_that_waits_is_an_error_if_one_of_them_does_not_run(tmp_path: Path) -> None:
+    text = f"[watcher:typo]\ncmd = {tmp_path}/gunikorn\nmax_retry = 1\n[watcher:good]\ncmd = sleep 60\n"
+    with Daemon(tmp_path, text) as daemon:
+        daemon.wait_for_status("good", "active")
+        for properties in ({}, {"name": "*"}):
+            reply = daemon.call("start", waiting=True, **properties)
+            assert (reply["status"], reply["errno"]) == ("error", 5)
+            assert reply["reason"].startswith("typo: not started: ")
+        assert daemon.call("status", name="good")["status"] == "active"

@@ -39,7 +39,7 @@ def test_watcher_whose_processes_all_crash_is_still_active() -> None:
     assert sim.replies[ticket].error == ""
     assert sim.replies[ticket].result == {
         "info": {"started": [], "kept": []},
-        "reason": "2 of 2 ended at once and are tried again later",
+        "reason": "web: 2 of 2 ended at once and are tried again later",
     }
 
 
@@ -117,7 +117,7 @@ def test_given_up_says_so_to_who_waits() -> None:
     sim.rest()
     assert sim.replies[ticket].result == {
         "info": {"started": [], "kept": []},
-        "reason": "given up after 0 retries, last exit code 1",
+        "reason": "web: not started: given up after 0 retries, last exit code 1",
     }
 
 

@@ -106,7 +106,7 @@ def test_no_of_before_start_leaves_it_stopped_without_any_event() -> None:
     assert web.reason(sim.now) == "start aborted by its before_start hook"
     assert sim.replies[ticket].result == {
         "info": {"started": [], "kept": []},
-        "reason": "start aborted by its before_start hook",
+        "reason": "web: not started: start aborted by its before_start hook",
     }
     assert sim.next_at() == NEVER
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sim import NEVER, TERM, Hook, Program, Sim
 
 
@@ -142,7 +144,7 @@ def test_waiting_start_is_answered_when_its_start_fails() -> None:
     sim.advance(1.0)
     assert sim.replies[ticket].result == {
         "info": {"started": [], "kept": []},
-        "reason": "stopped by its after_start hook",
+        "reason": "web: not started: stopped by its after_start hook",
     }
 
 
@@ -165,3 +167,98 @@ def test_kill_that_waits_is_answered_when_the_watcher_is_removed() -> None:
     remove = sim.remove(web)
     sim.advance(2.0)
     assert (sim.replies[kill].error, sim.replies[remove].error) == ("", "")
+
+
+# ---- what did not come about says so -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["start", "restart", "reload"])
+def test_request_that_waits_says_of_each_watcher_why_it_does_not_run(verb: str) -> None:
+    sim = Sim()
+    for name in "ab":
+        sim.program(name, Program(fails=f"there is no {name}"))
+    a, b, web = sim.add("a", max_retry=1), sim.add("b", max_retry=2), sim.add("web")
+    ticket = getattr(sim, verb)(a)
+    reason = "a: not started: there is no a; given up after 1 attempts"
+    assert (sim.replies[ticket].error, sim.replies[ticket].result["reason"]) == ("", reason)
+    ticket = sim.start(a, b, web)
+    sim.rest()
+    both = f"{reason}; b: not started: there is no b; given up after 2 attempts"
+    assert sim.replies[ticket] == (ticket, {"reason": both}, "")
+
+
+@pytest.mark.parametrize("respawn", [True, False])
+def test_request_that_waits_tells_of_a_process_that_ends_in_its_first_moment(respawn: bool) -> None:
+    sim = Sim(early_exit_delay=0.1)
+    sim.program("web", Program(lives=0.05, code=3), Program())
+    web = sim.add("web", respawn=respawn)
+    ticket = sim.start(web)
+    assert ticket not in sim.replies
+    sim.advance(0.1)
+    reason = "web: a process ended: exit code 3" if respawn else "web: not started: ended: exit code 3"
+    assert sim.replies[ticket].result["reason"] == reason
+    assert sim.replies[ticket].result["info"]["started"] == web.pids()
+
+
+def test_process_that_did_its_work_in_its_first_moment_is_no_failure() -> None:
+    sim = Sim(early_exit_delay=0.1)
+    sim.program("job", Program(lives=0.05, code=0))
+    ticket = sim.start(sim.add("job", respawn=False))
+    sim.advance(0.1)
+    assert sim.replies[ticket].result == {"info": {"started": [], "kept": []}}
+
+
+def test_process_that_ends_after_its_first_moment_is_not_told_of() -> None:
+    sim = Sim(early_exit_delay=0.1)
+    sim.program("web", Program(lives=0.15, code=3), Program())
+    web = sim.add("web")
+    ticket = sim.start(web)
+    sim.advance(0.1)
+    assert sim.replies[ticket].result == {"info": {"started": [10002], "kept": []}}
+    sim.advance(0.1)
+    kept = sim.start(web)
+    assert sim.replies[kept].result == {"info": {"started": [], "kept": web.pids()}}
+
+
+def test_crash_loop_is_no_reason_to_wait_for_ever() -> None:
+    sim = Sim(early_exit_delay=0.1)
+    sim.program("web", Program(lives=0.03, code=3))
+    web = sim.add("web", flapping_attempts=1000)
+    ticket = sim.start(web)
+    sim.advance(0.2)
+    assert sim.replies[ticket].result["reason"] == "web: a process ended: exit code 3"
+    sim.stop(web)
+
+
+@pytest.mark.parametrize("options", [{"numprocesses": 2}, {"numprocesses": 1, "graceful_timeout": 3.0}])
+def test_change_that_waits_says_that_what_it_started_cannot_run(options: dict[str, object]) -> None:
+    sim = Sim()
+    sim.program("web", Program(fails="no such file"))
+    web = sim.add("web", numprocesses=0, max_retry=3)
+    sim.start(web)
+    ticket = sim.change(web, **options)
+    sim.rest()
+    reason = "web: not started: no such file; given up after 3 attempts"
+    assert sim.replies[ticket].result == {"numprocesses": options["numprocesses"], "reason": reason}
+
+
+def test_incr_that_waits_says_that_the_watcher_went_down() -> None:
+    sim = Sim()
+    web = sim.add("web", max_retry=3)
+    sim.start(web)
+    sim.program("web", Program(fails="no such file"))
+    ticket = sim.change(web, numprocesses=2)
+    sim.rest()
+    reason = "web: not started: no such file; given up after 3 attempts"
+    assert sim.replies[ticket].result == {"numprocesses": 2, "reason": reason}
+
+
+def test_change_of_a_watcher_that_is_stopped_meanwhile_has_nothing_to_say() -> None:
+    sim = Sim()
+    sim.program("web", Program(forks_in=1.0))
+    web = sim.add("web")
+    sim.start(web)
+    ticket = sim.change(web, numprocesses=2)
+    sim.stop(web)
+    sim.rest()
+    assert sim.replies[ticket].result == {"numprocesses": 2}

@@ -79,7 +79,7 @@ class Walk(RuleBasedStateMachine):
         options=OPTIONS,
     )
     def begin(self, warmup_delay: float, seed: int, releases: bool, options: dict[str, object]) -> object:
-        self.sim = Sim(warmup_delay, random.Random(seed).random)
+        self.sim = Sim(warmup_delay, random.Random(seed).random, early_exit_delay=0.1 * (seed % 2))
         self.releases = releases
         self.requested: dict[int, bool] = {}
         return self.add(options, "a", True)

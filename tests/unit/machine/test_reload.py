@@ -333,7 +333,7 @@ def test_reload_whose_programs_cannot_be_executed_leaves_the_old_ones() -> None:
     sim.rest()
     assert web.pids() == old
     assert web.status == "active"
-    assert sim.replies[ticket].error == "'web' was not reloaded, the old processes stay"
+    assert sim.replies[ticket].error == "web: not reloaded, the old processes stay: no such file"
     assert web.reason(sim.now) == "not reloaded, the old processes stay: no such file"
     assert sim.logged("error: web is not reloaded, the old processes stay: no such file")
     assert "event web reload" not in sim.told()
@@ -346,7 +346,7 @@ def test_reload_with_max_retry_minus_one_goes_on_trying_and_keeps_the_old_ones()
     old = web.pids()
     sim.program("web", Program(fails="no such file"))
     ticket = sim.reload(web)
-    assert sim.replies[ticket].result["reason"] == "no such file; it goes on trying"
+    assert sim.replies[ticket].result["reason"] == "web: not started: no such file; it goes on trying"
     sim.advance(3600.0)
     assert web.pids() == old
     sim.program("web", Program())

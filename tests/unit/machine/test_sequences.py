@@ -77,7 +77,7 @@ def test_higher_priority_that_goes_down_again_does_not_hold_up_the_rest() -> Non
     first, second = sim.add("first", priority=1, hooks={"before_start": "x.y"}), sim.add("second")
     ticket = sim.start(first, second)
     assert begun(sim) == ["second"]
-    assert sim.replies[ticket].result == {"reason": "start aborted by its before_start hook"}
+    assert sim.replies[ticket].result == {"reason": "first: not started: start aborted by its before_start hook"}
 
 
 def test_higher_priority_that_crashes_does_not_hold_up_the_rest() -> None:

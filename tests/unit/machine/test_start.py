@@ -202,11 +202,11 @@ def test_failed_execution_is_tried_again_with_growing_pauses_and_given_up() -> N
         tries.append(round(sim.now - 1000.0, 3))
     assert tries == [0.0, 0.1, 0.3, 0.7]
     assert sim.told() == ["open web", *["spawn web.1"] * 4, "close web", "event web stop"]
-    assert web.reason(sim.now) == "given up after 4 attempts: no such file: web"
+    assert web.reason(sim.now) == "no such file: web; given up after 4 attempts"
     reply = sim.replies[ticket]
-    assert (reply.error, reply.result["reason"]) == ("", web.reason(sim.now))
+    assert (reply.error, reply.result["reason"]) == ("", f"web: not started: {web.reason(sim.now)}")
     assert reply.result["info"] == {"started": [], "kept": []}
-    assert sim.logged("error: web: given up after 4 attempts")
+    assert sim.logged("error: web: no such file: web; given up after 4 attempts")
 
 
 def test_several_failures_at_once_are_one_attempt() -> None:
@@ -262,9 +262,9 @@ def test_waiting_start_with_max_retry_minus_one_is_told_what_is_wrong() -> None:
     sim.program("web", Program(fails="no such file"))
     web = sim.add("web", max_retry=-1)
     ticket = sim.start(web)
-    assert sim.replies[ticket].result["reason"] == "no such file; it goes on trying"
+    assert sim.replies[ticket].result["reason"] == "web: not started: no such file; it goes on trying"
     ticket = sim.change(web, numprocesses=2)
-    assert sim.replies[ticket].result["reason"] == "no such file; it goes on trying"
+    assert sim.replies[ticket].result["reason"] == "web: not started: no such file; it goes on trying"
 
 
 def test_max_retry_zero_gives_up_at_the_first_failure() -> None:
