@@ -141,8 +141,6 @@ def contradiction(spec: WatcherSpec) -> str | None:
         fault = stream_fault(getattr(spec, stream))
         if fault:
             return f"{stream}.{fault[0]}: {fault[1]}"
-    if spec.virtualenv and not os.path.isdir(spec.virtualenv):
-        return f"virtualenv {spec.virtualenv!r} is not a directory"
     return None
 
 

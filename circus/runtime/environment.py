@@ -18,6 +18,8 @@ def virtualenv_packages(directory: str, version: str) -> list[str]:
 
     `version` is that of its Python, X.Y. ValueError if there is no such directory. Source: the `site` module.
     """
+    if not os.path.isdir(directory):
+        raise ValueError(f"virtualenv {directory!r} is not a directory")
     packages = os.path.join(directory, "lib", f"python{version}", "site-packages")
     try:
         names = sorted(os.listdir(packages))

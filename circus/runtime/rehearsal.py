@@ -60,7 +60,10 @@ def _watcher(spec: WatcherSpec, environ: Mapping[str, str]) -> Iterator[Remark]:
     try:
         env = watcher_env(spec, environ, search_path.own())
     except ValueError as exc:
-        yield Remark(spec, "virtualenv" if "virtualenv" in str(exc) else "user_env", str(exc))
+        if "virtualenv" in str(exc):
+            yield Remark(spec, "virtualenv", str(exc), may_come=not os.path.lexists(str(spec.virtualenv)))
+        else:
+            yield Remark(spec, "user_env", str(exc))
         return
     yield from _hooks_and_streams(spec, env)
     yield from _program(spec, env)

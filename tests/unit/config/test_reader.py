@@ -426,6 +426,11 @@ def test_gevent_that_is_not_there_is_one_warning_and_threads_are_used():
     assert (result.fatal, result.circus.stream_backend) == ([], "thread")
 
 
+def test_a_watcher_whose_virtualenv_is_not_here_is_kept_for_whoever_starts_it_to_say_so():
+    result = read("[watcher:a]\ncmd = x\ncopy_env = true\nvirtualenv = /no/such/place")
+    assert (result.texts, result.only.virtualenv) == ([], "/no/such/place")
+
+
 def test_a_backend_nobody_knows_is_a_warning():
     place = "main.ini:2: [circus] stream_backend"
     assert read("[circus]\nstream_backend = fibers").texts == [

@@ -69,6 +69,11 @@ def test_a_virtualenv_may_have_another_python():
     assert env == {"PATH": "/venv/bin", "PYTHONPATH": "/venv/2.7:/extra"}
 
 
+def test_a_virtualenv_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"^virtualenv '/no/such/place' is not a directory$"):
+        virtualenv_packages("/no/such/place", "3.9")
+
+
 def test_packages_are_the_directory_and_what_its_path_files_name(tmp_path):
     site = tmp_path / "lib" / "python3.9" / "site-packages"
     (site / "sub").mkdir(parents=True)

@@ -105,6 +105,9 @@ def test_an_environment_that_cannot_be_made(tmp_path):
     assert (key, text[: text.index(" that")]) == ("user_env", f"uid {FREE} has no passwd entry")
     [(key, text, _)] = of_watcher(virtualenv=str(tmp_path), copy_env=True)
     assert (key, "has no packages for Python" in text) == ("virtualenv", True)
+    gone = f"{tmp_path}/gone"
+    reason = f"virtualenv {gone!r} is not a directory"
+    assert of_watcher(virtualenv=gone, copy_env=True) == [("virtualenv", reason, True)]
 
 
 def test_a_working_directory_may_come_later(tmp_path):
