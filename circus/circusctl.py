@@ -5,34 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from circus import __version__
-from circus.commands import command_names, get_command
+from circus.commands import get_command
 from circus.ctl.argv import split_globals
-from circus.ctl.console import FAILED, OK, USAGE_LINE, Console, Globals, say
-
-if TYPE_CHECKING:
-    import argparse
+from circus.ctl.console import Console
+from circus.ctl.global_options import GLOBAL_FLAGS, Flags, Globals, parser
+from circus.ctl.output import FAILED, OK, say
 
 VERSION = f"circusctl {__version__}"
 
-# What may stand before the command: names, what the value is called ("" for a switch, a|b|c for a choice), text.
-GLOBAL_FLAGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("--endpoint",), "ENDPOINT", "control endpoint of circusd; else $CIRCUSCTL_ENDPOINT, else tcp://127.0.0.1:5555"),
-    (("--timeout",), "SECONDS", "how long to wait for an answer, 5 if not given"),
-    (("--json",), "", "print replies as JSON"),
-    (("--prettify",), "", "with --json, indent it and sort the keys"),
-    (("--ssh",), "USER@HOST:PORT", "reach circusd through an ssh tunnel"),
-    (("--ssh_keyfile",), "FILE", "key for the ssh tunnel"),
-    (("--completion",), "bash|zsh|fish", "print the completion file for a shell"),
-    (("--help", "-h"), "", "show this help, or that of a command, and exit"),
-    (("--version", "-v"), "", "show the version and exit"),
-)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `circusctl`. Returns the exit code: 0, 1 no answer or bad words, 2 usage, 3 error reply."""
+    """Run `circusctl`. Returns the exit code, one of `circus.ctl.output.EXIT_CODES`."""
     if os.environ.get("AUTO_COMPLETE"):
         from circus.ctl.completion import auto_complete
 
@@ -56,7 +41,7 @@ def _run(argv: Sequence[str]) -> int:
     flags, words = split_globals(argv, [names[0] for names, metavar, _ in GLOBAL_FLAGS if metavar])
     options = Globals()
     if flags:
-        chosen = _parser().parse_args(flags, namespace=_Flags())
+        chosen = parser().parse_args(flags, namespace=Flags())
         if chosen.version:
             return _print(VERSION)
         if chosen.help:
@@ -82,33 +67,6 @@ def _work(console: Console, words: Sequence[str]) -> int:
         console.close()
 
 
-class _Flags(Globals):
-    help = False
-    version = False
-    completion: str | None = None
-
-
-def _parser() -> argparse.ArgumentParser:
-    import argparse
-
-    parser = argparse.ArgumentParser(
-        prog="circusctl",
-        usage=USAGE_LINE.removeprefix("usage: "),
-        add_help=False,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    for names, metavar, text in GLOBAL_FLAGS:
-        if not metavar:
-            parser.add_argument(*names, action="store_true", help=text)
-        elif "|" in metavar:
-            parser.add_argument(*names, choices=metavar.split("|"), help=text)
-        else:
-            kind = float if names[0] == "--timeout" else str
-            parser.add_argument(*names, metavar=metavar, type=kind, help=text)
-    return parser
-
-
 def _help(words: Sequence[str]) -> int:
     from circus.commands import get_commands
     from circus.ctl.manual import manual, overview
@@ -116,21 +74,16 @@ def _help(words: Sequence[str]) -> int:
     if words:
         command = get_command(words[0])
         return Console(Globals()).unknown(words[0]) if command is None else _print(manual(command))
-    parser = _parser()
-    parser.description = (
+    told = parser()
+    told.description = (
         f"Controls a Circus daemon. Without a command it prompts for them.\n\nCommands:\n{overview(get_commands())}"
     )
-    return _print(parser.format_help().rstrip())
+    return _print(told.format_help().rstrip())
 
 
 def _print(text: str) -> int:
     say(text)
     return OK
-
-
-def known_words() -> list[str]:
-    """What may stand in the place of the command."""
-    return sorted({*command_names(), "help", "version"})
 
 
 if __name__ == "__main__":

@@ -229,14 +229,14 @@ def get_connection(
     socket: zmq.Socket[Any], endpoint: str, ssh_server: str | None = None, ssh_keyfile: str | None = None
 ) -> None:
     """Connect a zmq socket, through a tunnel if asked."""
-    from circus.client import connect
+    from circus.wire.endpoint import connect
 
     connect(socket, endpoint, ssh_server, ssh_keyfile)
 
 
 def create_udp_socket(mcast_addr: str, mcast_port: int) -> socket.socket:
     """A socket in a multicast group. ValueError if that is no multicast address."""
-    from circus.wire.server import multicast_socket
+    from circus.wire.discovery import multicast_socket
 
     return multicast_socket(f"udp://{mcast_addr}:{mcast_port}")
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import WAITING, Command, Property
-from circus.commands.properties import ARGUMENTS, OBJECT, SWITCH
+from circus.commands.base import Command
+from circus.commands.properties import ARGUMENTS, OBJECT, SWITCH, WAITING, Property
 from circus.exc import MessageError
 from circus.options.kinds import TEXT
 

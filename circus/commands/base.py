@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from circus.commands.properties import SIGNUM, SWITCH, WATCHER
+from circus.commands.properties import WAITING, Property
 from circus.exc import NOT_SPECIFIED, ArgumentError, MessageError
-from circus.options.kinds import Kind
 
 if TYPE_CHECKING:
     from circus.commands.protocols import Arbiter, Future
@@ -36,53 +35,6 @@ class Answer(NamedTuple):
 if TYPE_CHECKING:
     # A bare Future is the reply of a client that waits; one that does not gets `ok` at once.
     Result = dict[str, Any] | Future | Pending | Answer
-
-
-class Property:
-    """One property of a request, and how a command line gives it."""
-
-    __slots__ = ("default", "doc", "flag", "kind", "label", "name", "required", "rest", "word")
-
-    def __init__(
-        self,
-        name: str,
-        kind: Kind[Any],
-        doc: str,
-        *,
-        required: bool = False,
-        default: object = None,
-        word: bool = False,
-        rest: bool = False,
-        flag: bool = False,
-        label: str = "",
-    ) -> None:
-        self.name = name
-        self.kind = kind
-        self.doc = doc
-        self.required = required
-        self.default = default  # None: absent
-        self.word = word or rest  # given by its place among the words
-        self.rest = rest  # ... together with all that follow
-        self.flag = flag  # given as --name
-        self.label = label or name  # how the manual calls it
-
-    def option(self) -> tuple[str, str, object, str]:
-        default = False if self.kind is SWITCH else self.default
-        return ("", self.name, default, self.doc)
-
-    def from_word(self, word: object) -> object:
-        """The JSON value of a word of the command line. ArgumentError if it cannot be one."""
-        if not isinstance(word, str):
-            return word
-        try:
-            value = self.kind.parse(word)
-        except ValueError as exc:
-            raise ArgumentError(f"{self.label}: {exc}") from None
-        return word if self.kind is SIGNUM else value  # by name: numbers differ between the two ends' platforms
-
-
-NAME = Property("name", WATCHER, "name of the watcher", required=True, word=True)
-WAITING = Property("waiting", SWITCH, "answer when the operation has ended, not when it has begun", flag=True)
 
 
 class Command:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import NAME, WAITING, Command, Pending, Property, Reply
+from circus.commands.base import Command, Pending, Reply
+from circus.commands.properties import NAME, WAITING, Property
 from circus.options.kinds import INTEGER
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import NAME, WAITING, Command, Property
-from circus.commands.properties import PID, SIGNUM
+from circus.commands.base import Command
+from circus.commands.properties import NAME, PID, SIGNUM, WAITING, Property
 from circus.options.kinds import NUMBER
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import Command, Property
-from circus.commands.properties import SWITCH, TOPIC
+from circus.commands.base import Command
+from circus.commands.properties import SWITCH, TOPIC, Property
 from circus.exc import MessageError
 
 if TYPE_CHECKING:

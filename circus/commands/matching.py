@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import WAITING, Command, Property
-from circus.commands.properties import MATCH, WATCHER
+from circus.commands.base import Command
+from circus.commands.properties import MATCH, WAITING, WATCHER, Property
 
 if TYPE_CHECKING:
     from circus.commands.base import Result

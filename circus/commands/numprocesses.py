@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import Command, Property, Reply
-from circus.commands.properties import WATCHER
+from circus.commands.base import Command, Reply
+from circus.commands.properties import WATCHER, Property
 
 if TYPE_CHECKING:
     from circus.commands.base import Result

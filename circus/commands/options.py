@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import NAME, Command, Reply
+from circus.commands.base import Command, Reply
+from circus.commands.properties import NAME
 from circus.commands.rendering import pairs
 
 if TYPE_CHECKING:

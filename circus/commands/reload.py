@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import WAITING, Command, Property
-from circus.commands.properties import SWITCH, WATCHER
+from circus.commands.base import Command
+from circus.commands.properties import SWITCH, WAITING, WATCHER, Property
 
 if TYPE_CHECKING:
     from circus.commands.base import Result

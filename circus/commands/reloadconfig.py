@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import WAITING, Command
+from circus.commands.base import Command
+from circus.commands.properties import WAITING
 
 if TYPE_CHECKING:
     from circus.commands.base import Result

@@ -3,9 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from circus.commands.base import Property
 from circus.commands.matching import Matching
-from circus.commands.properties import SWITCH
+from circus.commands.properties import SWITCH, Property
 
 if TYPE_CHECKING:
     from circus.commands.base import Result

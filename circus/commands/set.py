@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import NAME, WAITING, Command, Property
-from circus.commands.properties import OBJECT
+from circus.commands.base import Command
+from circus.commands.properties import NAME, OBJECT, WAITING, Property
 from circus.exc import ArgumentError, MessageError
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import NAME, Command, Property
-from circus.commands.properties import PID, SIGNUM, SWITCH
+from circus.commands.base import Command
+from circus.commands.properties import NAME, PID, SIGNUM, SWITCH, Property
 
 if TYPE_CHECKING:
     from circus.commands.base import Result

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import Answer, Command, Property, Reply, then
-from circus.commands.properties import PID, SWITCH, WATCHER
+from circus.commands.base import Answer, Command, Reply, then
+from circus.commands.properties import PID, SWITCH, WATCHER, Property
 from circus.commands.rendering import info_lines
 from circus.common.names import NO_SUCH_PROCESS
 from circus.exc import MessageError

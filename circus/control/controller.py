@@ -27,7 +27,8 @@ from circus.exc import (
     MessageError,
 )
 from circus.loop import Loop
-from circus.wire.server import Discovery, RequestServer
+from circus.wire.discovery import Discovery
+from circus.wire.server import RequestServer
 
 if TYPE_CHECKING:
     from circus.commands.protocols import Arbiter

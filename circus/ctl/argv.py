@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import Command, Property
+from circus.commands.base import Command
+from circus.commands.properties import Property
 
 if TYPE_CHECKING:
     import argparse

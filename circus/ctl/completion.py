@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from circus.circusctl import GLOBAL_FLAGS, known_words
 from circus.commands import get_commands
 from circus.commands.base import Command
 from circus.ctl.argv import places, signal_names
+from circus.ctl.global_options import GLOBAL_FLAGS, known_words
 from circus.ctl.manual import summary
 
 # Sorts of words, as the kinds of properties are called, that can be completed.

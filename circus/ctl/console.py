@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
-from circus.client import TIMED_OUT, CircusClient
 from circus.commands import command_names, get_command
 from circus.commands.base import Command, is_error
 from circus.common.convert import nearest
-from circus.common.names import DEFAULT_ENDPOINT_DEALER
+from circus.ctl.global_options import USAGE_LINE, Globals
+from circus.ctl.output import FAILED, OK, REFUSED, USAGE, coloured, say
 from circus.exc import ArgumentError, CallError
-
-# Exit codes, the same with and without --json.
-OK = 0
-FAILED = 1  # no answer in time, wrong words, interrupted, internal error
-USAGE = 2  # unknown command or flag
-REFUSED = 3  # circusd answered with an error
+from circus.wire.client import TIMED_OUT, CircusClient
 
 # Almost every reply comes within milliseconds; after this many seconds a look at the other end is worth its time.
 FIRST_LOOK = 0.25
-
-USAGE_LINE = "usage: circusctl [options] command [args]"
 
 _HELP = """\
 circusd did not answer within {timeout:g} s: {hint}.
@@ -37,25 +29,12 @@ The command had not ended within {timeout:g} s. circusd goes on with it; `circus
 Wait longer with --timeout, or leave out --waiting."""
 
 
-class Globals:
-    """The options before the command, with their defaults."""
-
-    endpoint: str | None = None
-    timeout: float = 5.0  # seconds
-    json = False
-    prettify = False
-    ssh: str | None = None
-    ssh_keyfile: str | None = None
-
-
 class Console:
     """Runs commands against one circusd and prints what comes of it. The connection is made when first needed."""
 
     def __init__(self, options: Globals) -> None:
         self.options = options
-        self.given_endpoint: str | None = options.endpoint
-        self.env_endpoint = os.environ.get("CIRCUSCTL_ENDPOINT") or None
-        self.endpoint = self.given_endpoint or self.env_endpoint or DEFAULT_ENDPOINT_DEALER
+        self.endpoint = options.control_endpoint
         self._client: CircusClient | None = None
 
     @property
@@ -92,7 +71,7 @@ class Console:
         if command.msg_type == "sub":
             from circus.ctl.listening import listen
 
-            return listen(self, plain, as_json=bool(options.get("json")) or self.options.json)
+            return listen(self.options, plain, as_json=bool(options.get("json")) or self.options.json)
         return self.ask(command, message)
 
     def ask(self, command: Command, message: dict[str, Any]) -> int:
@@ -121,7 +100,7 @@ class Console:
     def as_json(self, reply: Mapping[str, Any]) -> str:
         if not self.options.prettify:
             return json.dumps(reply)
-        return _coloured(json.dumps(reply, indent=2, sort_keys=True))
+        return coloured(json.dumps(reply, indent=2, sort_keys=True))
 
     def no_answer(self, exc: CallError, waiting: bool) -> int:
         hint = getattr(exc, "hint", "no reason known")
@@ -166,26 +145,3 @@ def ask(client: CircusClient, message: dict[str, Any]) -> dict[str, Any]:
     except CallError:
         pending.abandon()
         raise
-
-
-def say(text: str, file: TextIO | None = None) -> None:
-    """Print a line. What the encoding lacks is escaped; so are control characters, which a terminal would obey."""
-    file = file or sys.stdout
-    if file.isatty():
-        text = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
-    encoding = file.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
-
-
-def _coloured(text: str) -> str:
-    """For a terminal, if pygments happens to be installed."""
-    if not sys.stdout.isatty():
-        return text
-    from importlib import import_module
-
-    try:
-        pygments: Any = import_module("pygments")
-        lexer = import_module("pygments.lexers").JsonLexer()
-        return str(pygments.highlight(text, lexer, import_module("pygments.formatters").TerminalFormatter())).rstrip()
-    except ImportError:
-        return text

@@ -14,8 +14,8 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from circus.client import TIMED_OUT, CircusClient, PendingCall
 from circus.exc import CallError
+from circus.wire.client import TIMED_OUT, CircusClient, PendingCall
 
 if TYPE_CHECKING:
     from circus.posix.peers import Peer

@@ -5,34 +5,31 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zmq
 
-from circus.client import CircusClient, make_message
 from circus.common.names import DEFAULT_ENDPOINT_SUB
-from circus.consumer import CircusConsumer
 from circus.ctl.diagnose import RETRY, diagnose
+from circus.ctl.global_options import Globals
+from circus.ctl.output import FAILED, say
 from circus.exc import CallError
-
-if TYPE_CHECKING:
-    from circus.ctl.console import Console
+from circus.wire.client import CircusClient, make_message
+from circus.wire.consumer import CircusConsumer
 
 _ANY_HOST = ("*", "0.0.0.0", "[::]")  # noqa: S104  # what a daemon may be bound to, to be replaced by where it is
 
 
-def listen(console: Console, words: Sequence[str], as_json: bool = False) -> int:
+def listen(options: Globals, words: Sequence[str], as_json: bool = False) -> int:
     """Print `topic: payload`, or one JSON object a line, for every event that fits one of the topics.
 
     Ends by KeyboardInterrupt, or by BrokenPipeError as soon as nobody reads what is printed.
     """
-    from circus.ctl.console import FAILED, say
-
     endpoints = [word for word in words if "://" in word]
     topics = [word for word in words if "://" not in word]
     try:
-        endpoint = event_endpoint(console, endpoints[0] if endpoints else console.given_endpoint)
-        consumer = CircusConsumer(topics or [""], endpoint=endpoint, ssh_server=console.options.ssh, json=as_json)
+        endpoint = event_endpoint(options, endpoints[0] if endpoints else options.endpoint)
+        consumer = CircusConsumer(topics or [""], endpoint=endpoint, ssh_server=options.ssh, json=as_json)
     except CallError as exc:
         say(f"error: {exc}", sys.stderr)
         return FAILED
@@ -57,20 +54,18 @@ def _wait(consumer: CircusConsumer) -> None:
         raise BrokenPipeError
 
 
-def event_endpoint(console: Console, given: str | None) -> str:
+def event_endpoint(options: Globals, given: str | None) -> str:
     """Where the events are. `given` is that, or the control endpoint of a daemon, which knows.
 
     So does the one the environment names; that is never an event endpoint itself.
     """
-    control = given or console.env_endpoint
-    if console.options.ssh or control is None:
+    control = given or options.env_endpoint
+    if options.ssh or control is None:
         return given or DEFAULT_ENDPOINT_SUB
     finding = diagnose(control)
     if finding.socket_type == "ROUTER":
-        return _ask_for_events(control, console.options.timeout)
+        return _ask_for_events(control, options.timeout)
     if given is not None and finding.verdict == RETRY:
-        from circus.ctl.console import say
-
         say(f"nobody publishes at {given} yet; waiting", sys.stderr)
     return given or DEFAULT_ENDPOINT_SUB
 

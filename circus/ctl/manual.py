@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from circus.commands.base import Command, Property
+from circus.commands.base import Command
+from circus.commands.properties import Property
 
 
 def summary(command: Command) -> str:

@@ -8,12 +8,14 @@ import shlex
 import sys
 from typing import Any
 
-from circus.client import CircusClient
 from circus.commands import command_names, get_command, get_commands
-from circus.commands.base import Command, Property
+from circus.commands.base import Command
+from circus.commands.properties import Property
 from circus.ctl.argv import places, signal_names, split
-from circus.ctl.console import Console, say
+from circus.ctl.console import Console
+from circus.ctl.output import say
 from circus.exc import CallError
+from circus.wire.client import CircusClient
 
 try:
     import readline

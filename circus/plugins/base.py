@@ -11,11 +11,12 @@ from typing import Any
 
 import zmq
 
-from circus.client import CircusClient, cast_message, connect, make_message
 from circus.common.convert import to_bool
 from circus.common.names import split_topic
 from circus.exc import CallError
 from circus.loop import Loop, Timer
+from circus.wire.client import CircusClient, cast_message, make_message
+from circus.wire.endpoint import connect
 from circus.wire.polled import PolledSocket, taking
 
 logger = logging.getLogger("circus")

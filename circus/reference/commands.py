@@ -8,6 +8,7 @@ from typing import Any
 from circus.commands import get_commands
 from circus.commands.base import Command
 from circus.ctl.manual import body, flag, rules, summary, usage
+from circus.ctl.output import EXIT_CODES
 
 _HEAD = """\
 # Commands
@@ -33,15 +34,19 @@ if it has some, else as an error.
 | 5 | the command failed |
 | 6 | the server failed |
 
-`circusctl` ends with exit code 0, 1 (no answer in time, wrong words, interrupted), 2 (unknown command or flag) or
-3 (circusd answered with an error), with `--json` as without.
+`circusctl` ends with one of these exit codes, with `--json` as without:
+
+| code | meaning |
+| --- | --- |
 """
+
+_CODES = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
 
 
 def page() -> str:
     commands = get_commands().values()
     contents = "\n".join(f"- [{c.name}](#{c.name}): {summary(c)}" for c in commands)
-    return "\n".join([_HEAD, contents, "", *map(section, commands)])
+    return "\n".join([_HEAD + _CODES, contents, "", *map(section, commands)])
 
 
 def section(command: Command) -> str:

@@ -32,7 +32,7 @@ class StatsClient:
         ssh_server: str | None = None,
         context: zmq.Context[Any] | None = None,
     ) -> None:
-        from circus.consumer import CircusConsumer  # here, since `circus-top --help` need not pay for zmq
+        from circus.wire.consumer import CircusConsumer  # here, since `circus-top --help` need not pay for zmq
 
         self._consumer = CircusConsumer(f"{STATS_TOPIC}.", context, endpoint, ssh_server)
         self.endpoint = endpoint

@@ -19,7 +19,7 @@ from typing import Any
 
 import zmq
 
-from circus.wire.server import LINGER, bind
+from circus.wire.endpoint import LINGER, bind
 
 logger = logging.getLogger("circus")
 

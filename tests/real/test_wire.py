@@ -9,8 +9,10 @@ import pytest
 import zmq
 
 from circus.loop import Loop
+from circus.wire.discovery import Discovery
+from circus.wire.endpoint import EndpointError
 from circus.wire.publisher import Publisher
-from circus.wire.server import Discovery, EndpointError, RequestServer
+from circus.wire.server import RequestServer
 from tests.real.support import background, free_port, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from circus.circusctl import GLOBAL_FLAGS, known_words, main
+from circus.circusctl import main
 from circus.commands import get_command, get_commands
 from circus.commands.base import Command
 from circus.ctl.argv import places
 from circus.ctl.completion import script
-from circus.ctl.console import Globals
 from circus.ctl.diagnose import FAIL, WAIT, _judge, _mechanism, _socket_type
+from circus.ctl.global_options import GLOBAL_FLAGS, Globals, known_words
 from circus.ctl.listening import _reachable
 from circus.ctl.manual import body, manual, overview, summary, usage
 from circus.posix.peers import Peer

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from circus.client import CircusClient, PendingCall, make_message
 from circus.exc import CallError
 from circus.loop import Loop, Timer
+from circus.wire.client import CircusClient, PendingCall, make_message
 from circus.wire.polled import PolledSocket
 
 logger = logging.getLogger("circus")

@@ -13,7 +13,6 @@ from typing import Any
 
 import zmq
 
-from circus.client import connect
 from circus.common.messages import event_frames
 from circus.common.names import split_topic
 from circus.loop import Loop, Timer
@@ -22,8 +21,8 @@ from circus.posix.parent import call_when_gone
 from circus.stats.daemon import payload
 from circus.stats.daemon.questions import ANSWER_TIMEOUT, Questions
 from circus.stats.daemon.table import Member, Table
+from circus.wire.endpoint import bind, connect
 from circus.wire.polled import PolledSocket, taking
-from circus.wire.server import bind
 
 logger = logging.getLogger("circus")
 

@@ -13,7 +13,7 @@ import time
 
 import zmq
 
-from circus.wire.server import EndpointError, bind
+from circus.wire.endpoint import EndpointError, bind
 
 directory, begin, rounds = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 context = zmq.Context()

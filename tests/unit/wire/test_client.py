@@ -6,7 +6,7 @@ import json
 
 import circus.client
 import circus.exc
-from circus.client import cast_message, make_json, make_message
+from circus.wire.client import cast_message, make_json, make_message
 
 
 def test_make_message_puts_keywords_into_properties():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from circus.consumer import event_object
+from circus.wire.consumer import event_object
 
 
 def test_event_has_the_parts_of_its_topic_and_then_its_payload():
