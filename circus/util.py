@@ -9,6 +9,7 @@ import functools
 import logging
 import os
 import pwd
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -32,7 +33,6 @@ from circus.common.names import (
     DEFAULT_ENDPOINT_STATS,
     DEFAULT_ENDPOINT_SUB,
 )
-from circus.common.template import expand
 from circus.exc import ConflictError, ImportStringError
 from circus.loop import Loop, Timer
 from circus.posix.daemon import MAXFD
@@ -111,23 +111,30 @@ REDIRECT_TO = os.devnull
 
 
 def to_uid(name: str | int) -> int:
-    """The uid of a user, by name or number. ValueError if there is no such user."""
+    """The uid of a user, by name or number. ValueError if there is no such user, TypeError for what can be none."""
+    uid = user_id(_text_or_number(name))
     try:
-        return pwd.getpwuid(user_id(name)).pw_uid
+        return pwd.getpwuid(uid).pw_uid
     except KeyError:
         raise ValueError(f"{name!r} isn't a valid user id") from None
 
 
 def to_gid(name: str | int) -> int:
-    """The gid of a group, by name or number. ValueError if there is no such group."""
+    """The gid of a group, by name or number. ValueError if there is no such group, TypeError for what can be none."""
     import grp
 
-    _, gid, _ = user_info(None, name)
+    _, gid, _ = user_info(None, _text_or_number(name))
     assert gid is not None
     try:
         return grp.getgrgid(gid).gr_gid
     except KeyError:
         raise ValueError(f"{name!r} isn't a valid group id") from None
+
+
+def _text_or_number(name: object) -> str | int:
+    if not isinstance(name, (str, int)):
+        raise TypeError(f"a name or a number is needed, not {name!r}")
+    return name
 
 
 def get_username_from_uid(uid: str | int) -> str:
@@ -155,18 +162,24 @@ def convert_opt(key: str, value: Any) -> str:
     return env_to_str(value) if key == "env" else convert.value_text(value)
 
 
-def replace_gnu_args(data: object, prefix: str = "circus", **options: Any) -> str:
-    """Replace `$(PREFIX.NAME)` by an option, and `$(PREFIX.OPTION.KEY)` by what a mapping holds."""
+def replace_gnu_args(data: object, prefix: str | None = "circus", **options: Any) -> str:
+    """Replace `$(PREFIX.NAME)` and `((PREFIX.NAME))` by an option, `PREFIX.OPTION.KEY` by what a mapping holds.
+
+    Without a prefix it is `$(NAME)`. Case does not matter, and what is not known stays.
+    """
     variables: dict[str, Any] = {}
     for name, value in options.items():
         if isinstance(value, Mapping):
-            variables.update({f"{name}.{key}": item for key, item in value.items()})
+            variables.update({f"{name}.{key}".lower(): item for key, item in value.items()})
         else:
-            variables[name] = value
-    text = str(data)
-    if prefix != "circus":
-        text = text.replace(f"$({prefix}.", "$(circus.").replace(f"(({prefix}.", "((circus.")
-    return expand(text, variables)
+            variables[name.lower()] = value
+    head = "" if prefix is None else re.escape(f"{prefix}.")
+
+    def replace(match: re.Match[str]) -> str:
+        name = (match[1] or match[2]).lower()
+        return str(variables[name]) if name in variables else match[0]
+
+    return re.sub(rf"\$\({head}([\w.\-]+)\)|\(\({head}([\w.\-]+)\)\)", replace, str(data), flags=re.IGNORECASE)
 
 
 def load_virtualenv(watcher: Watcher, py_ver: str | None = None) -> None:
@@ -175,9 +188,9 @@ def load_virtualenv(watcher: Watcher, py_ver: str | None = None) -> None:
     watcher.env.update(watcher_env(spec, os.environ))
 
 
-def get_python_version() -> str:
-    """X.Y of the running Python."""
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+def get_python_version() -> tuple[int, int, int]:
+    """Of the running Python: major, minor, micro."""
+    return sys.version_info[:3]
 
 
 # ---- dicts -------------------------------------------------------------------------------------------------------

@@ -102,7 +102,9 @@ def bytes2human(size: float) -> str:
 
 
 def human2bytes(text: str) -> int:
-    """Inverse of `bytes2human`; the unit is required. ValueError otherwise."""
+    """Inverse of `bytes2human`; the unit is required. ValueError otherwise, TypeError for what is no text."""
+    if not isinstance(text, str):
+        raise TypeError(f"a text is needed, not {text!r}")
     text = text.strip()
     unit = text[-1:].upper()
     try:

@@ -13,11 +13,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+class _Stdout:
+    """`sys.stdout` as it is at the moment of looking, as an attribute of a class that may be replaced."""
+
+    def __get__(self, stream: object, owner: type) -> Any:
+        return sys.stdout
+
+
 class StdoutStream:
     """Copies everything to this process's `sys.stdout`, byte for byte, and flushes it at once."""
 
-    out: Any = None
-    """Another file to write to; `sys.stdout` as it is at each write if None."""
+    out: Any = _Stdout()
+    """Where to: `sys.stdout` as it is at each write, unless another file is put here."""
 
     def __init__(self, **kwargs: Any) -> None:
         pass
@@ -26,7 +33,7 @@ class StdoutStream:
         self.write(as_bytes(data["data"]))
 
     def write(self, data: bytes) -> None:
-        out = self.out if self.out is not None else sys.stdout
+        out = self.out
         if out is None or not data:  # started without a standard output at all
             return
         binary = getattr(out, "buffer", None)
@@ -58,7 +65,8 @@ class FancyStdoutStream(StdoutStream):
         # `now` is looked up at each use, so that it can be replaced.
         self._stamper = LineStamper(self.time_format, lambda: self.now(), start, b"\x1b[0m")  # noqa: PLW0108
 
-    def now(self) -> datetime:
+    @staticmethod
+    def now() -> datetime:
         """The local time for `time_format`."""
         from datetime import datetime  # costs 2 ms and is needed only here
 

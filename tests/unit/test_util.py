@@ -37,7 +37,7 @@ def test_faces_are_the_functions_that_do_the_work():
     assert names.DEFAULT_ENDPOINT_DEALER == util.DEFAULT_ENDPOINT_DEALER
     constants = util.MAXFD, util.REDIRECT_TO, util.IS_WINDOWS
     assert constants == (1024, os.devnull, False)
-    assert util.get_python_version() == ".".join(map(str, sys.version_info[:2]))
+    assert util.get_python_version() == sys.version_info[:3]
 
 
 # ---- users -------------------------------------------------------------------------------------------------------
@@ -57,6 +57,13 @@ def test_unknown_user_or_group_is_a_value_error(nobody):
     for function in (util.to_uid, util.to_gid):
         with pytest.raises(ValueError, match=str(nobody)):
             function(nobody)
+
+
+@pytest.mark.parametrize("value", [None, b"root", [0]])
+def test_what_can_be_no_user_or_group_is_a_type_error(value):
+    for function in (util.to_uid, util.to_gid):
+        with pytest.raises(TypeError):
+            function(value)
 
 
 # ---- text and environments ---------------------------------------------------------------------------------------
@@ -83,7 +90,13 @@ def test_option_is_told_as_text(key, value, text):
         ("x $(circus.wid)", {"wid": 3}, "x 3"),
         ("((circus.env.home))", {"env": {"HOME": "/srv"}}, "/srv"),
         ("$(circus.unknown)", {}, "$(circus.unknown)"),
-        ("$(own.wid) $(circus.wid)", {"prefix": "own", "wid": 3}, "3 3"),
+        ("$(own.wid) ((OWN.Wid)) $(circus.wid)", {"prefix": "own", "wid": 3}, "3 3 $(circus.wid)"),
+        ("x $(me)", {"prefix": None, "me": 2}, "x 2"),
+        ("((me)) $(else) ((circus.me))", {"prefix": None, "me": 2}, "2 $(else) ((circus.me))"),
+        ("$(env.home)", {"prefix": None, "env": {"HOME": "/srv"}}, "/srv"),
+        ("$(a.b.c)", {"prefix": "a.b", "C": "dots are no wildcards"}, "dots are no wildcards"),
+        ("$(axb.c)", {"prefix": "a.b", "c": 1}, "$(axb.c)"),
+        ("$(circus.me)", {"me": None}, "None"),
         (7, {}, "7"),
     ],
 )
@@ -92,7 +105,7 @@ def test_variables_are_replaced(text, options, expected):
 
 
 def test_virtualenv_is_put_first_in_the_environment_of_a_watcher(tmp_path):
-    packages = tmp_path / "lib" / f"python{util.get_python_version()}" / "site-packages"
+    packages = tmp_path / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     packages.mkdir(parents=True)
     watcher = Watcher("w", "true", copy_env=True, virtualenv=str(tmp_path))
     watcher.env.clear()

@@ -250,3 +250,9 @@ def test_a_reload_that_fails_is_an_import_error(package):
     (package / "module.py").write_text("def broken(:\n")
     with pytest.raises(ImportStringError, match="syntax"):
         convert.resolve_name("pack_of_tests.module.number", reload=True)
+
+
+@pytest.mark.parametrize("value", [234, None, b"1K", 1.5])
+def test_size_that_is_no_text_is_a_type_error(value):
+    with pytest.raises(TypeError):
+        convert.human2bytes(value)

@@ -48,6 +48,20 @@ def test_fancy_lines_are_coloured_and_stamped_once_even_in_pieces(monkeypatch):
     assert stdout.getvalue() == line % b"one" + line % b"two" + line % b"thr"
 
 
+def test_file_and_clock_of_a_stream_can_be_looked_at_and_exchanged(monkeypatch):
+    stream = FancyStdoutStream(color="red", time_format="%H:%M")
+    assert stream.out is FancyStdoutStream.out is sys.stdout
+    assert isinstance(FancyStdoutStream.now(), datetime) and isinstance(stream.now(), datetime)
+    stream.out = io.StringIO()
+    stream.now = lambda: datetime(2026, 1, 2, 3, 4)
+    stream(piece(b"one\n"))
+    assert stream.out.getvalue() == "\x1b[0;31;40m03:04 [7] | one\x1b[0m\n"
+    other = io.StringIO()
+    monkeypatch.setattr(FancyStdoutStream, "out", other)
+    FancyStdoutStream()(piece(b"two\n"))
+    assert "two" in other.getvalue()
+
+
 def test_fancy_close_shows_what_was_not_finished(monkeypatch):
     stdout = replace_stdout(monkeypatch)
     stream = FancyStdoutStream()
