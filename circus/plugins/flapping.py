@@ -60,6 +60,9 @@ class Flapping(CircusPlugin):
         self.retry_in = options.retry_in
         self.max_retry = options.max_retry
 
+    def handle_init(self) -> None:
+        logger.info("flapping is found and paused by circusd itself: this only tells of it")
+
     def handle_recv(self, data: list[bytes]) -> None:
         watcher, event, message = self.split_data(data)
         if event == FLAPPING:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -214,6 +215,9 @@ class ResourceWatcher(BaseObserver):
         super().__init__(*args, **config)
         options = read_options(self, ResourceOptions)
         self.watcher: str = options.watcher or options.service
+        if options.service:
+            text = "ResourceWatcher.service is deprecated please use ResourceWatcher.watcher instead."
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
         if not self.watcher:
             who = config.get("name") or type(self).__name__
             raise ValueError(f"{who}: watcher is missing: name the watcher to look after")

@@ -39,6 +39,9 @@ os.register_at_fork(after_in_child=_let_go)
 class Pidfile:
     """`fname` is the path ("" or None: a temporary file is made), `pid` what `create` wrote."""
 
+    perm_mode = 0o644
+    """Of the file; a class or an object may have another."""
+
     def __init__(self, fname: str | None) -> None:
         self.fname = fname
         self.pid: int | None = None
@@ -60,7 +63,7 @@ class Pidfile:
                 self._taken_by_another(pid)
                 return
         try:
-            written, self._lock = _write_aside(directory, pid)
+            written, self._lock = _write_aside(directory, pid, self.perm_mode)
             if self.fname:
                 os.rename(written, self.fname)
             else:
@@ -83,9 +86,9 @@ class Pidfile:
         self.fname, self.pid, self._lock = moved.fname, pid, moved._lock
 
     def unlink(self) -> None:
-        """Remove it if it is ours; never raises."""
+        """Remove it if it is ours, also if another object of this process has made it; never raises."""
         try:
-            if self.pid is not None and self.fname and _read_pid(self.fname) == self.pid:
+            if self.fname and _read_pid(self.fname) in (self.pid or os.getpid(), os.getpid()):
                 os.unlink(self.fname)
         except OSError:
             pass  # gone, or not ours to remove any more
@@ -147,12 +150,12 @@ def _take(path: str) -> int | None:
     return None
 
 
-def _write_aside(directory: str, pid: int) -> tuple[str, int]:
+def _write_aside(directory: str, pid: int, mode: int) -> tuple[str, int]:
     path = os.path.join(directory, f".pid-{os.urandom(8).hex()}")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.fchmod(fd, 0o644)
+        os.fchmod(fd, mode)
         os.write(fd, b"%d\n" % pid)
     except OSError:
         os.close(fd)

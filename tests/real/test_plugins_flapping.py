@@ -49,9 +49,10 @@ def test_class_run_by_hand_logs_each_step_and_stops_nothing(tmp_path: Path) -> N
     options = "flapping.retry_in = 0.1\nflapping.backoff = 1\nflapping.max_retry = -1\n"
     with Daemon(tmp_path, CRASHER + options) as daemon:
         daemon.call("start", name="crasher")
-        words = ["-c", "from circus import plugins; plugins.main()", "--log-level", "warning"]
+        words = ["-c", "from circus import plugins; plugins.main()"]
         where = ["--endpoint", daemon.endpoints.control, "--pubsub", daemon.endpoints.pubsub]
         with Program([sys.executable, *words, *where, USE], tmp_path) as follower:
+            follower.wait_for_output("flapping is found and paused by circusd itself")
             line = follower.wait_for_output("crasher: worker 1 is flapping")
             assert line.endswith("last exit code 1")
         assert daemon.call("status", name="crasher")["status"] == "active"

@@ -393,3 +393,25 @@ def test_pid_of_the_file_is_live_as_seen_by_another_program(path: str) -> None:
     assert done.stdout.strip() == str(os.getpid()), done.stderr
     pidfile.unlink()
     assert wait_for(lambda: not os.path.exists(path))
+
+
+def test_mode_is_that_of_the_class_or_of_the_object(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    pidfile = Pidfile(str(path))
+    assert Pidfile.perm_mode == 0o644
+    pidfile.perm_mode = 0o600
+    pidfile.create(os.getpid())
+    assert path.stat().st_mode & 0o777 == 0o600
+    pidfile.unlink()
+
+
+def test_another_object_of_the_same_process_removes_it(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    first = Pidfile(str(path))
+    first.create(os.getpid())
+    Pidfile(str(path)).unlink()
+    assert not path.exists()
+    first.unlink()
+    path.write_text("1\n")
+    Pidfile(str(path)).unlink()
+    assert path.exists()  # somebody else's

@@ -41,8 +41,17 @@ BACKLOG = 20_000
 class Streamer:
     """Publishes at `statspoint` what the daemon at `endpoint` and `pubsub_endpoint` does. Everything in one thread."""
 
-    def __init__(self, endpoint: str, pubsub_endpoint: str, statspoint: str, ssh_server: str | None = None) -> None:
-        self.loop = Loop()
+    def __init__(
+        self,
+        endpoint: str,
+        pubsub_endpoint: str,
+        statspoint: str,
+        ssh_server: str | None = None,
+        delay: float | None = None,
+        loop: Loop | None = None,
+    ) -> None:
+        self.loop = loop or Loop()
+        self._delay = ROUND_DELAY if delay is None else delay
         self.statspoint = statspoint
         self._pubsub_endpoint = pubsub_endpoint
         self._ssh_server = ssh_server
@@ -152,7 +161,7 @@ class Streamer:
 
     def _begin(self) -> None:
         """Somebody listens. CPU use is told since the last look, so there is one now that is not published."""
-        due_at = time.monotonic() + ROUND_DELAY
+        due_at = time.monotonic() + self._delay
         self._synchronise()
         self._look(publish=False)
         self._round = self.loop.call_at(due_at, lambda: self._publish_round(due_at))
@@ -162,7 +171,7 @@ class Streamer:
         if now > due_at + AWAY_DELAY or now >= self._sync_at:
             self._synchronise()
         # Rounds that were missed are not made up for.
-        next_at = due_at + ROUND_DELAY * (1 + max(0, int((now - due_at) / ROUND_DELAY)))
+        next_at = due_at + self._delay * (1 + max(0, int((now - due_at) / self._delay)))
         self._round = self.loop.call_at(next_at, lambda: self._publish_round(next_at))
         self._look(publish=True)
 

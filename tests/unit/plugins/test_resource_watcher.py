@@ -23,7 +23,7 @@ def test_options_have_defaults():
 def test_options_come_from_text():
     plugin = build(
         ResourceWatcher,
-        service="web",
+        watcher="web",
         max_cpu="80",
         min_cpu="0",
         max_mem="1.5G",
@@ -39,7 +39,10 @@ def test_options_come_from_text():
 
 
 def test_name_of_the_watcher_goes_before_its_old_option():
-    assert build(ResourceWatcher, service="old", watcher="new").watcher == "new"
+    with pytest.warns(DeprecationWarning, match=r"use ResourceWatcher\.watcher"):
+        assert build(ResourceWatcher, service="old", watcher="new").watcher == "new"
+    with pytest.warns(DeprecationWarning, match="service is deprecated"):
+        assert build(ResourceWatcher, service="old").watcher == "old"
 
 
 @pytest.mark.parametrize(
