@@ -22,15 +22,12 @@ from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_SUB
 from circus.options.own_programs import CONFIG_VARIABLE
 from circus.plugins.base import CircusPlugin
 from circus.plugins.stop_limit import StopLimit
-from circus.posix.logs import LOG_LEVELS, configure_logger
+from circus.posix.logs import LOG_LEVELS, configure_logger, write_for_circusd
 from circus.posix.parent import call_when_gone
 
 logger = logging.getLogger("circus")
 
 SEPARATOR = ":::"
-
-# What `circus.stream.log_stream` understands: circusd adds time and name.
-_BELOW_CIRCUSD = "[%(levelname)s] %(message)s"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -42,7 +39,7 @@ def main(args: Sequence[str] | None = None) -> int:
     configure_logger(logger, options.log_level, options.log_output)
     is_below_circusd = CONFIG_VARIABLE in os.environ
     if is_below_circusd:
-        logging.getLogger().handlers[0].setFormatter(logging.Formatter(_BELOW_CIRCUSD))
+        write_for_circusd()
     limit = StopLimit(options.plugin)
     try:
         config = {**config_of_daemon(), **split_config(options.config)}

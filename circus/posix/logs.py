@@ -11,6 +11,8 @@ from circus.common import names
 
 LOG_LEVELS: dict[str, int] = {name: getattr(logging, name.upper()) for name in names.LOG_LEVELS}
 LOG_FMT = "%(asctime)s %(name)s[%(process)d] [%(levelname)s] %(message)s"
+LOG_FMT_BELOW = "[%(levelname)s] %(message)s"
+"""Of programs of ours that circusd reads: it adds time and name. `circus.stream.log_stream` takes it apart."""
 LOG_DATE_FMT = "%Y-%m-%d %H:%M:%S"
 LOG_DATE_SYSLOG_FMT = "%b %d %H:%M:%S"
 
@@ -103,6 +105,11 @@ class LogFile(logging.FileHandler):
         except OSError:
             return True
         return (there.st_dev, there.st_ino) != (opened.st_dev, opened.st_ino)
+
+
+def write_for_circusd() -> None:
+    """After `configure_logger`: log lines as the circusd that started us reads them."""
+    logging.getLogger().handlers[0].setFormatter(logging.Formatter(LOG_FMT_BELOW))
 
 
 def _load_config(path: str) -> None:

@@ -45,6 +45,7 @@ class LogStream:
         text = line.decode("utf-8", "backslashreplace").rstrip()
         if not text:
             return
+        # As in `circus.posix.logs.LOG_FMT_BELOW`.
         level, bracket, rest = text.removeprefix("[").partition("] ")
         if text.startswith("[") and bracket and level in _LEVELS:
             self._level, text = _LEVELS[level], rest

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from circus import __version__
 from circus.common.flags import Flag, Usage, defaults, error_text, parse_flags, usage_text
 from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_STATS, DEFAULT_ENDPOINT_SUB
-from circus.posix.logs import LOG_LEVELS, configure_logger
+from circus.posix.logs import LOG_LEVELS, configure_logger, write_for_circusd
 
 logger = logging.getLogger("circus")
 
@@ -32,9 +32,6 @@ FLAGS = (
 )
 
 STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGWINCH)
-
-# Through a pipe circusd reads it, which adds time and name; `circus.stream.log_stream` understands this.
-_INTO_PIPE = "[%(levelname)s] %(message)s"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -70,7 +67,7 @@ def run(flags: dict[str, str]) -> int:
     try:
         configure_logger(logger, flags["log-level"], flags["log-output"])
         if flags["log-output"] == "-" and stat.S_ISFIFO(os.fstat(2).st_mode):
-            logging.getLogger().handlers[0].setFormatter(logging.Formatter(_INTO_PIPE))
+            write_for_circusd()  # it is circusd that reads the pipe
         streamer = Streamer(flags["endpoint"], flags["pubsub"], flags["statspoint"], flags["ssh"] or None)
         for signum in STOPS:
             signal.signal(signum, lambda *_: streamer.stop())
