@@ -37,7 +37,7 @@ def right_name(key: str) -> str | None:
 
 
 def is_decisive(key: str) -> bool:
-    """Whether a key of that name is seen to by `mistaken`."""
+    """Whether `mistaken` looks after a key of that name."""
     return key.lower() in _DECISIVE
 
 

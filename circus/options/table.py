@@ -84,7 +84,7 @@ class WatcherSpec(Spec):
     gid = Option(USER, None, RELOAD, "group to run as")
     copy_env = Option(BOOLEAN, False, RELOAD, "give the program the environment of circusd")
     copy_path = Option(BOOLEAN, False, RELOAD, "give the program the Python path of circusd; needs copy_env", listed=False)
-    user_env = Option(BOOLEAN, False, RELOAD, "set HOME, USER and LOGNAME to those of `uid`; else they are those of circusd, or what env says", listed=False)
+    user_env = Option(BOOLEAN, False, RELOAD, "set HOME, USER and LOGNAME to those of `uid`", listed=False)
     env = Option(ENV, None, RELOAD, "environment of the program, NAME=VALUE,...")
     autostart = Option(BOOLEAN, True, NOTHING, "start together with circusd", listed=False)
     respawn = Option(BOOLEAN, True, MANAGE, "replace a process that ended by itself")

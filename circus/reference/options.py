@@ -52,6 +52,9 @@ same variable in several places the last one of these counts: the environment of
 `[env]`, the key `env` of the watcher, `[env:...]` in the order of the file. **Without `copy_env` a program gets nothing
 but these**, not even a `PATH`.
 
+`uid` changes the user, not the environment: HOME, USER and LOGNAME are those of circusd with `copy_env`, and else not
+set at all. `user_env = true` sets them to those of the user, below the variables of these sections.
+
 In the values of these sections, and only there, `$NAME` (upper-case letters, digits and `_`, a letter first) stands
 for a variable of circusd's own environment, and for nothing if it is not set. `$$NAME` stands for the text `$NAME`.
 Every other `$` is an ordinary letter.
