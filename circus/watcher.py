@@ -77,7 +77,7 @@ class Watcher:
         options = dict(config)
         cmd = options.pop("cmd", None) or ""
         if isinstance(options.get("env"), Mapping):
-            options["env"] = {key: _expanded(value) for key, value in options["env"].items()}
+            options["env"] = {key: _expanded(key, value) for key, value in options["env"].items()}
         name = options.pop("name", None) or os.path.basename(str(cmd).partition(" ")[0])
         if not name:
             raise ValueError(f"a watcher needs a cmd: {dict(config)!r} has none")
@@ -433,5 +433,8 @@ def _log_failure(future: Future[Any], what: str) -> None:
         logger.warning("%s: %s", what, error)
 
 
-def _expanded(value: Any) -> Any:
-    return expand_dollars(value, os.environ) if isinstance(value, str) else value
+def _expanded(key: str, value: Any) -> Any:
+    """With `copy_env` all of our own environment is among them, and a dollar there is just a dollar."""
+    if not isinstance(value, str) or os.environ.get(key) == value:
+        return value
+    return expand_dollars(value, os.environ)

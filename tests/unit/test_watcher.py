@@ -42,3 +42,23 @@ def test_function_to_call_before_a_reload_is_handed_the_watcher() -> None:
     assert called == [watcher]
     watcher.prereload_fn = None
     assert watcher.live.prereload is None
+
+
+def test_names_after_a_dollar_are_replaced_when_a_watcher_is_made_from_its_dictionary(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HERE", "/srv")
+    env = {"A": "$HERE/a", "B": "$$HERE ", "C": "$NOWHERE"}
+    assert Watcher.load_from_config({"name": "w", "cmd": "x", "env": env}).env == {"A": "/srv/a", "B": "$HERE", "C": ""}
+    assert Watcher("w", "x", env=env).env == env
+
+
+def test_what_the_environment_of_the_program_holds_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPT", "$HOME > ")
+    watcher = Watcher.load_from_config({"cmd": "x", "copy_env": True, "env": {"PROMPT": "$HOME > "}})
+    assert watcher.env["PROMPT"] == "$HOME > "
+
+
+def test_variable_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="'A' isn't a string"):
+        Watcher.load_from_config({"name": "w", "cmd": "x", "env": {"A": 5}})
