@@ -20,6 +20,8 @@ class Add(Command):
 
         $ circusctl add --start web python3 -m http.server 8000
         ok
+        $ circusctl add --start talk sh -c 'echo hello; exec sleep 99'
+        ok
 
     Options are those of `set`:
 
@@ -43,8 +45,12 @@ class Add(Command):
     )
 
     def from_words(self, *args: Any) -> dict[str, Any]:
+        """A single word is a whole command line; of several each stays a word, whatever stands in it."""
+        import shlex
+
         props = super().from_words(*args)
-        return {**props, "cmd": " ".join(str(word) for word in props["cmd"])}
+        words = [str(word) for word in props["cmd"]]
+        return {**props, "cmd": words[0] if len(words) == 1 else shlex.join(words)}
 
     def validate(self, props: dict[str, Any]) -> None:
         super().validate(props)

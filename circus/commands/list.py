@@ -32,4 +32,5 @@ class List(Command):
         return {"watchers": sorted(watcher.name.lower() for watcher in arbiter.iter_watchers())}
 
     def render(self, reply: Reply) -> str:
-        return comma_joined(reply["pids"] if "pids" in reply else reply.get("watchers", ()))
+        found = reply.get("pids", reply.get("watchers"))
+        return self.console_error(reply) if found is None else comma_joined(found)

@@ -88,14 +88,18 @@ class Console:
         return ask(self.client, message)
 
     def show(self, command: Command, reply: Mapping[str, Any]) -> int:
+        """A reply that is ok may still say what did not come about: for a shell that is a failure."""
         failed = is_error(reply)
+        reason = "" if failed else reply.get("reason")
         if self.options.json:
             print(self.as_json(reply), flush=True)
         elif failed:
             say(command.console_error(reply), sys.stderr)
+        elif reason:
+            say(f"error: {reason}", sys.stderr)
         else:
             say(command.console_msg(reply))
-        return REFUSED if failed else OK
+        return REFUSED if failed or reason else OK
 
     def as_json(self, reply: Mapping[str, Any]) -> str:
         if not self.options.prettify:

@@ -15,7 +15,7 @@ EXIT_CODES = {
     OK: "it worked",
     FAILED: "no answer in time, wrong words, interrupted, internal error",
     USAGE: "unknown command or flag",
-    REFUSED: "circusd answered with an error",
+    REFUSED: "circusd answered with an error, or with what did not come about",
 }
 
 

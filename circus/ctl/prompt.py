@@ -22,10 +22,12 @@ try:
 except ImportError:  # some Pythons are built without it: no history, no completion
     readline = None  # type: ignore[assignment]
 
-# How long a TAB may take. A daemon that is slower than this gets no say in it.
+# How long a TAB may take. One that is slower than this is not waited for.
 COMPLETION_TIMEOUT = 0.3
 
 HISTORY_LENGTH = 1000
+
+EXIT_HELP = "exit, or Ctrl-D, leaves this shell; quit stops circusd and all its programs."
 
 
 class Shell(cmd.Cmd):
@@ -49,8 +51,13 @@ class Shell(cmd.Cmd):
         if not words or get_command(words[0]) is None:
             say(f"*** Unknown syntax: {line}")
             return False
-        self.run(words)
+        if words[0] != "quit" or _is_meant():
+            self.run(words)
         return False
+
+    def do_exit(self, arg: str) -> bool:
+        """exit: leave this shell; circusd goes on. Ctrl-D does the same."""
+        return True
 
     def run(self, words: list[str]) -> None:
         try:
@@ -68,6 +75,10 @@ class Shell(cmd.Cmd):
         """help [CMD]: list the commands, or tell about one."""
         if not arg:
             self.print_topics(self.doc_header, command_names(), 15, 80)
+            say(EXIT_HELP)
+            return
+        if arg == "exit":
+            say(EXIT_HELP)
             return
         command = get_command(arg)
         if command is None:
@@ -80,10 +91,10 @@ class Shell(cmd.Cmd):
     # Completion. Whatever fails there must not disturb the line being typed.
 
     def completenames(self, text: str, *ignored: Any) -> list[str]:
-        return [name + " " for name in ("help", *command_names()) if name.startswith(text)]
+        return [name + " " for name in ("exit", "help", *command_names()) if name.startswith(text)]
 
     def complete_help(self, text: str, *ignored: Any) -> list[str]:
-        return [name for name in command_names() if name.startswith(text)]
+        return [name for name in ("exit", *command_names()) if name.startswith(text)]
 
     def completedefault(self, text: str, line: str, begidx: int, endidx: int) -> list[str]:
         try:
@@ -137,6 +148,18 @@ class Shell(cmd.Cmd):
         except CallError:
             return []
         return [str(word) for word in reply.get(key, ())]
+
+
+def _is_meant() -> bool:
+    """Whether a person at a terminal, who may have wanted to leave the shell, wants everything to stop."""
+    if not sys.stdin.isatty():
+        return True
+    print("Stop circusd and all its programs? (y/n; exit leaves this shell only) ", end="", flush=True)
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")  # not `input`, which would keep it in the history
+    except KeyboardInterrupt:
+        print()
+        return False
 
 
 def _places(command: Command, index: int) -> list[Property]:

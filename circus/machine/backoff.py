@@ -91,6 +91,10 @@ class Backoff:
             self.over(wid)
         self.slots.clear()
 
+    def exit_text(self) -> str:
+        """How the last one that waits had ended, for people."""
+        return exit_text(self.slots[max(self._empty)].exit_code)
+
     # ---- words -------------------------------------------------------------------------------------------------
 
     def reason(self, now: float) -> str:

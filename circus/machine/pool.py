@@ -86,7 +86,9 @@ class Pool:
     def setback(self) -> str:
         """For people who were told that it is complete; empty if every process runs."""
         number = len(self._backoff)
-        return f"{number} of {self.target} ended at once and are tried again later" if number else ""
+        if not number:
+            return ""
+        return f"{number} of {self.target} ended at once ({self._backoff.exit_text()}), next try later"
 
     # ---- requests -----------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import stat
+import subprocess
 import sys
 import time
 
@@ -109,6 +110,8 @@ def test_interrupt_at_the_prompt_ends_with_a_new_line_and_code_0(shell):
 
 def test_interrupt_of_a_command_returns_to_the_prompt(shell, daemon):
     shell.type("quit\n")
+    shell.expect("this shell only")
+    shell.type("y\n")
     end_at = time.monotonic() + 30
     while daemon.requests[-1]["command"] != "quit":
         assert time.monotonic() < end_at
@@ -203,3 +206,38 @@ def test_tab_with_a_daemon_that_does_not_answer_does_no_harm(daemon, tmp_path):
 def test_shell_ends_when_its_terminal_goes(shell):
     os.kill(shell.process.pid, signal.SIGHUP)
     assert shell.code() == -signal.SIGHUP
+
+
+def test_quit_at_a_terminal_asks_first(shell, daemon):
+    shell.type("quit\n")
+    shell.expect(re.escape("(y/n; exit leaves this shell only) "))
+    shell.type("n\n")
+    shell.expect(PROMPT)
+    assert not any(request["command"] == "quit" for request in daemon.requests)
+    shell.type("quit --waiting\n")
+    shell.expect(re.escape("(y/n; exit leaves this shell only) "))
+    shell.type("y\n")
+    end_at = time.monotonic() + 30
+    while not any(request["command"] == "quit" for request in daemon.requests):
+        assert time.monotonic() < end_at
+        time.sleep(0.01)
+
+
+def test_exit_leaves_the_shell_and_not_the_daemon(shell, daemon):
+    assert "exit, or Ctrl-D, leaves this shell" in shell.say("help")
+    assert shell.say("help exit").startswith("exit, or Ctrl-D, leaves this shell")
+    shell.type("ex\t")
+    shell.expect("exit ")
+    shell.type("\n")
+    assert shell.code() == 0
+    assert not any(request["command"] == "quit" for request in daemon.requests)
+
+
+def test_quit_of_a_script_is_not_asked(tmp_path):
+    with FakeDaemon(lambda request: {"statuses": {}} if request["command"] == "status" else {}) as daemon:
+        run = subprocess.run(
+            [sys.executable, "-m", "circus.circusctl", "--endpoint", daemon.endpoint],
+            input="quit\n", capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)},
+        )  # fmt: skip
+        assert run.returncode == 0
+        assert daemon.requests[-1]["command"] == "quit"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from circus.commands import get_command
@@ -11,7 +13,7 @@ from circus.exc import ArgumentError
 
 def message(line: str) -> dict:
     """What circusctl would send for this line."""
-    name, *words = line.split()
+    name, *words = shlex.split(line)
     command = get_command(name)
     plain, flags = split(words, command)
     return command.message(*plain, **read_flags(command, flags))
@@ -25,6 +27,8 @@ def message(line: str) -> dict:
         ("add --start web sleep 5", {"name": "web", "cmd": "sleep 5", "start": True}),
         ("add web sleep 5 --start", {"name": "web", "cmd": "sleep 5", "start": True}),
         ("add web server -- --start", {"name": "web", "cmd": "server --start"}),
+        ("add web 'server --port 80'", {"name": "web", "cmd": "server --port 80"}),
+        ("add web sh -c 'echo a > b; exec c'", {"name": "web", "cmd": "sh -c 'echo a > b; exec c'"}),
         ("decr web", {"name": "web"}),
         ("decr web 2 --waiting", {"name": "web", "nb": 2, "waiting": True}),
         ("dstats", {}),
@@ -82,7 +86,7 @@ def message(line: str) -> dict:
     ],
 )
 def test_line_becomes_message(line, properties):
-    assert message(line) == {"command": line.split()[0], "properties": properties}
+    assert message(line) == {"command": shlex.split(line)[0], "properties": properties}
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_watcher_whose_processes_all_crash_is_still_active() -> None:
     assert sim.replies[ticket].error == ""
     assert sim.replies[ticket].result == {
         "info": {"started": [], "kept": []},
-        "reason": "web: 2 of 2 ended at once and are tried again later",
+        "reason": "web: 2 of 2 ended at once (exit code 1), next try later",
     }
 
 
