@@ -429,28 +429,3 @@ def test_call_without_anybody_to_answer_ends_with_the_stop(tmp_path: Path) -> No
         plugin.wait_for_output("Starting")
         plugin.signal(signal.SIGTERM)
         assert plugin.wait() == 0
-
-
-# ---- as a newcomer would write one -------------------------------------------------------------------------------
-
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
-
-
-def block(kind: str, number: int = 0) -> str:
-    """A block of code of the document."""
-    return DOCUMENT.read_text().split(f"```{kind}\n")[number + 1].split("```")[0]
-
-
-def test_plugin_of_the_document_works_in_a_package_of_its_own(tmp_path: Path) -> None:
-    package = tmp_path / "deathlog"
-    package.mkdir()
-    (package / "__init__.py").write_text(block("python"))
-    section = block("ini").replace("/var/log/deaths.log", f"{tmp_path}/deaths.log")
-    assert str(tmp_path) in section
-    with Daemon(tmp_path, section + WEB) as daemon:
-        daemon.wait_for_output("plugin:deaths: watching web")
-        [pid] = daemon.pids("web")
-        os.kill(pid, signal.SIGKILL)
-        daemon.wait_for(lambda: (tmp_path / "deaths.log").exists() and (tmp_path / "deaths.log").read_text())
-        assert f"web[{pid}] was ended by SIGKILL" in (tmp_path / "deaths.log").read_text()
-        daemon.wait_for_output("plugin:deaths: web runs again")
