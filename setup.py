@@ -24,7 +24,10 @@ setup(
         "green": ["gevent"],
         "redis": ["redis"],  # for the plugin RedisObserver
         "yaml": ["pyyaml"],  # --logger-config with a .yaml file
-        "test": ["pytest>=8", "hypothesis>=6.100", "coverage[toml]>=7", "mypy>=1.10", "ruff>=0.6", "types-psutil"],
+        "test": [
+            *("pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "coverage[toml]>=7.10"),
+            *("mypy>=1.10", "ruff>=0.6", "types-psutil"),
+        ],
     },
     entry_points={
         "console_scripts": [
