@@ -256,6 +256,9 @@ class Sim:
     def wids(self, watcher: Watcher) -> list[int]:
         return [child.wid for child in self.alive(watcher)]
 
+    def pids(self, watcher: Watcher) -> list[int]:
+        return [process.pid for process in watcher.table.live()]
+
     def child(self, watcher: Watcher, wid: int) -> Child:
         return next(child for child in self.alive(watcher) if child.wid == wid)
 

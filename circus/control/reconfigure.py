@@ -16,7 +16,7 @@ from circus.config import fatal_texts, read
 from circus.control.operations import Operations, Reply, reasons
 from circus.control.registry import Registry
 from circus.exc import MessageError
-from circus.machine.changes import Change, Kind, needs_restart, plan
+from circus.machine.changes import Change, StepKind, needs_restart, plan
 from circus.options.own_programs import plugin_dict
 from circus.options.table import ConfigSpec, WatcherSpec
 from circus.runtime.live_watcher import LiveWatcher, Prepared, discard
@@ -72,7 +72,7 @@ class Reconfiguration:
     def prepare(self, step: Change, build: Callable[[WatcherSpec], LiveWatcher]) -> None:
         if step.spec is None:
             return
-        if step.kind is Kind.ADD:
+        if step.kind is StepKind.ADD:
             self._new[step.name] = build(step.spec)
         else:
             self._changed[step.name] = self._registry.get(step.name).prepare(step.spec)
@@ -86,7 +86,8 @@ class Reconfiguration:
 
     def carry_out(self, operations: Operations) -> Reply:
         """Future of everything being as it is wanted."""
-        futures: list[Future[Any]] = [self._take(step, operations) for step in self.steps if step.kind is not Kind.ADD]
+        steps = [step for step in self.steps if step.kind is not StepKind.ADD]
+        futures: list[Future[Any]] = [self._take(step, operations) for step in steps]
         for watcher in self._new.values():
             logger.info("reloadconfig: %s is new", watcher.name)
             self._registry.admit(watcher)
@@ -97,10 +98,10 @@ class Reconfiguration:
     def _take(self, step: Change, operations: Operations) -> Reply:
         logger.info("reloadconfig: %s", step)
         watcher = self._registry.get(step.name)
-        if step.kind is Kind.REMOVE:
+        if step.kind is StepKind.REMOVE:
             return operations.remove(watcher.key)
         was_wanted = watcher.decided.wanted
         future = operations.change(watcher.key, self._changed[step.name])
-        if step.kind is Kind.RECREATE and was_wanted:  # one that was stopped by hand stays so
+        if step.kind is StepKind.RECREATE and was_wanted:  # one that was stopped by hand stays so
             return operations.restart([watcher.key], single=True)
         return future

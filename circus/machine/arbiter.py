@@ -256,6 +256,11 @@ class Arbiter:
     # ---- the one place that decides ----------------------------------------------------------------------------
 
     def settle(self, now: float) -> list[Action]:
+        """Every watcher something happened to first does what costs no spawn: its allowance is 0.
+
+        One that would spawn says so, `pool.wants_turn`, and queues; then one after the other is settled once more with
+        what is left of the spawns of this pass.
+        """
         self._is_asked = False
         for key in self._deadlines.due(now):
             self._dirty[key] = None
@@ -276,7 +281,7 @@ class Arbiter:
         return bool(self._wanting_turn) and self._forking < SPAWNS_PER_PASS
 
     def _serve_next(self, now: float) -> None:
-        """Who wants programs executed queues for it, and again for more: hundreds of one do not hold up others."""
+        """A watcher that has had its turn and wants more queues again: hundreds of one do not hold up others."""
         key = next(iter(self._wanting_turn))
         del self._wanting_turn[key]
         self._settle_watcher(key, now, SPAWNS_PER_PASS - self._forking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from circus.machine.context import Context
+from circus.machine.deadlines import Timer
 
 # At shutdown a hook gets the graceful timeout, but never less than this: even a watcher whose processes get no
 # time at all may have a hook that takes a moment.
@@ -50,13 +51,13 @@ class AwaitedHook:
 
     def _wait_no_more(self) -> None:
         self._ticket = 0
-        self._context.deadlines.set(("hook", 0), None)
+        self._context.deadlines.set((Timer.HOOK, 0), None)
 
     def limit(self, now: float) -> None:
         """From now on the hook that runs is waited for no longer than the graceful timeout."""
         if self._ticket and self._context.limits_hooks:
             timeout = max(self._context.spec.graceful_timeout, MIN_HOOK_TIMEOUT)
-            self._context.deadlines.set(("hook", 0), now + timeout)
+            self._context.deadlines.set((Timer.HOOK, 0), now + timeout)
 
     def timed_out(self) -> None:
         self._context.log("error", f"{self._context.name}: its {self._hook} hook still runs; going on without it")

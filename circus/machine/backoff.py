@@ -11,6 +11,7 @@ from circus.common import names
 from circus.common.convert import exit_text
 from circus.machine import flapping
 from circus.machine.context import Context
+from circus.machine.deadlines import Timer
 from circus.machine.process import Process
 
 
@@ -38,7 +39,7 @@ class Backoff:
     def begin(self, wid: int, now: float, verdict: flapping.Verdict) -> None:
         slot = self.slots[wid]
         slot.retry_at = now + verdict.delay
-        self._context.deadlines.set(("slot", wid), slot.retry_at)
+        self._context.deadlines.set((Timer.SLOT, wid), slot.retry_at)
         if verdict.attempt:
             text = f"flapping detected: retry in {verdict.delay:.1f}s (attempt number {verdict.attempt})"
             self._context.log("warning", f"{self._context.name}: {text}")
@@ -66,7 +67,7 @@ class Backoff:
 
     def vacate(self, wid: int) -> None:
         """Nobody holds the number any more: it waits, or it is free."""
-        if self._context.deadlines.get(("slot", wid)) is None:
+        if self._context.deadlines.get((Timer.SLOT, wid)) is None:
             self._context.table.free_wid(wid)
         else:
             self._empty[wid] = None
@@ -80,13 +81,13 @@ class Backoff:
     def drop_one(self) -> None:
         """One process less is wanted: one pause less too."""
         wid = max(self._empty)
-        self._context.deadlines.set(("slot", wid), None)
+        self._context.deadlines.set((Timer.SLOT, wid), None)
         self.over(wid)
 
     def forgive(self) -> None:
         """Forget every death; nothing waits any more."""
         for wid in self.slots:
-            self._context.deadlines.set(("slot", wid), None)
+            self._context.deadlines.set((Timer.SLOT, wid), None)
         for wid in list(self._empty):
             self.over(wid)
         self.slots.clear()

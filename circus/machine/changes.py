@@ -13,7 +13,7 @@ from circus.options.option import Effect
 from circus.options.table import CircusSpec, WatcherSpec
 
 
-class Kind(Enum):
+class StepKind(Enum):
     REMOVE = "is not wanted any more"
     ADJUST = "goes on with other settings"
     RECREATE = "is stopped and started with other settings"
@@ -23,7 +23,7 @@ class Kind(Enum):
 class Change(NamedTuple):
     """One step. `options` are the names, as written in files, that differ."""
 
-    kind: Kind
+    kind: StepKind
     name: str
     spec: WatcherSpec | None
     options: frozenset[str] = frozenset()
@@ -43,9 +43,9 @@ def plan(current: Iterable[WatcherSpec], wanted: Iterable[WatcherSpec]) -> list[
     """
     old = {spec.name.lower(): spec for spec in current}
     new = {spec.name.lower(): spec for spec in wanted}
-    gone = [Change(Kind.REMOVE, spec.name, None) for key, spec in _by_priority(old) if key not in new]
+    gone = [Change(StepKind.REMOVE, spec.name, None) for key, spec in _by_priority(old) if key not in new]
     kept = [_change(old[key], spec) for key, spec in _by_priority(new) if key in old]
-    come = [Change(Kind.ADD, spec.name, spec) for key, spec in _by_priority(new) if key not in old]
+    come = [Change(StepKind.ADD, spec.name, spec) for key, spec in _by_priority(new) if key not in old]
     return gone + [change for change in kept if change is not None] + come
 
 
@@ -58,7 +58,7 @@ def _change(old: WatcherSpec, new: WatcherSpec) -> Change | None:
     if not options:
         return None
     costly = any(o.name in options and o.effect in _NEW_PROCESSES for o in WatcherSpec.options())
-    return Change(Kind.RECREATE if costly else Kind.ADJUST, old.name, new, frozenset(options))
+    return Change(StepKind.RECREATE if costly else StepKind.ADJUST, old.name, new, frozenset(options))
 
 
 def needs_restart(old: CircusSpec, new: CircusSpec) -> set[str]:

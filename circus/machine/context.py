@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from circus.machine.actions import Action, Log, Publish, RunHook, Scope, Signal
-from circus.machine.deadlines import Deadlines
+from circus.machine.deadlines import Deadlines, Timer
 from circus.machine.process import Process, State
 from circus.machine.process_table import ProcessTable
 from circus.options.table import WatcherSpec
@@ -20,7 +20,7 @@ class Context:
         self.serials = serials
         self.chance = chance
         self.table = ProcessTable()
-        self.deadlines: Deadlines[tuple[str, int]] = Deadlines()  # by kind, and the serial or number meant
+        self.deadlines: Deadlines[tuple[Timer, int]] = Deadlines()  # and the serial or number meant, 0 if none is
         self.out: list[Action] = []
         self.trouble = ""  # why it is down although nobody asked, or what keeps it from being complete
         self.is_hurried = False  # shutdown waits for nothing any more

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterator
+from enum import Enum
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
 # Entries that may be out of date before the heap is cleaned.
 SLACK = 64
+
+
+class Timer(Enum):
+    """What comes due in a watcher: of a process, of a worker number, or of the watcher itself."""
+
+    KILL = "a process that was asked to end is sent SIGKILL"
+    STUCK = "a process should have ended by SIGKILL"
+    INSPECT = "descendants of a process are looked at again"
+    EXPIRE = "a process reaches its max_age"
+    SLOT = "a worker number has waited long enough after a death"
+    RETRY = "a program that could not be executed is tried again"
+    WARMUP = "the next process may be spawned"
+    EARLY_EXIT = "processes have lived for a moment"
+    HOOK = "a hook is waited for no longer"
+    STREAMS = "the end of the output is waited for no longer"
+    START_TIMEOUT = "others wait no longer for a start"
+    STOP_TIMEOUT = "others wait no longer for a stop"
 
 
 class Deadlines(Generic[K]):

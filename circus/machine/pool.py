@@ -15,6 +15,7 @@ from circus.machine import flapping
 from circus.machine.actions import Scope, Spawn
 from circus.machine.backoff import Backoff
 from circus.machine.context import Context
+from circus.machine.deadlines import Timer
 from circus.machine.process import Process, State
 from circus.machine.termination import Termination
 from circus.options.table import WatcherSpec
@@ -76,7 +77,7 @@ class Pool:
     def reason(self, now: float) -> str:
         """For people: what keeps it from being complete; empty if nothing does."""
         if self.failures:
-            retry_at = self._deadlines.get(("retry", 0))
+            retry_at = self._deadlines.get((Timer.RETRY, 0))
             wait = f"; next try in {max(0.0, retry_at - now):.0f} s" if retry_at is not None else ""
             return f"{self._context.trouble}{wait}, failure {self.failures}"
         if len(self._backoff):
@@ -84,7 +85,7 @@ class Pool:
         return ""
 
     def setback(self) -> str:
-        """For people who were told that it is complete; empty if every process runs."""
+        """For people: what is missing although it is complete; empty if every process runs."""
         number = len(self._backoff)
         if not number:
             return ""
@@ -142,7 +143,7 @@ class Pool:
 
     def _clear_failures(self) -> None:
         self.failures = 0
-        self._deadlines.set(("retry", 0), None)
+        self._deadlines.set((Timer.RETRY, 0), None)
 
     # ---- facts -------------------------------------------------------------------------------------------------
 
@@ -166,20 +167,20 @@ class Pool:
     def _draw_age(self, process: Process, now: float) -> None:
         chance = self._context.chance()
         expires_at = flapping.expires_at(self._context.spec, process.born_at, now, chance)
-        self._deadlines.set(("expire", process.serial), expires_at)
+        self._deadlines.set((Timer.EXPIRE, process.serial), expires_at)
 
     def spawn_failed(self, process: Process, now: float, text: str) -> str:
         """The program could not be executed: again later, or never. Several failures at once count as one."""
         self.cancel(process)
         self._respawns_left += 1
         self._context.trouble = text
-        if self._deadlines.get(("retry", 0)) is not None:
+        if self._deadlines.get((Timer.RETRY, 0)) is not None:
             return ""
         self.failures += 1
         self._context.log("warning", f"error in '{self._context.name}': {text}")
         if 0 <= self._context.spec.max_retry <= self.failures:
             return self._cannot_go_on(now, text, f"{text}; given up after {self.failures} attempts")
-        self._deadlines.set(("retry", 0), now + flapping.spawn_retry_delay(self._context.spec, self.failures))
+        self._deadlines.set((Timer.RETRY, 0), now + flapping.spawn_retry_delay(self._context.spec, self.failures))
         return ""
 
     def hook_done(self, now: float, ticket: int, ok: bool) -> str:
@@ -264,12 +265,12 @@ class Pool:
     def _may_plan(self, now: float) -> bool:
         if self.missing() <= 0 or self._table.count(State.PLANNED):
             return False  # before_spawn hooks run one after the other anyway
-        if self._deadlines.get(("retry", 0)) is not None:
+        if self._deadlines.get((Timer.RETRY, 0)) is not None:
             return False
         if self.failures and self._table.underway:
             return False  # one try at a time
         if self._next_spawn_at > now:
-            self._deadlines.set(("warmup", 0), self._next_spawn_at)
+            self._deadlines.set((Timer.WARMUP, 0), self._next_spawn_at)
             return False
         self.wants_turn = self._spawns_this_turn <= 0
         return not self.wants_turn
@@ -347,7 +348,7 @@ class Pool:
 
     def _may_replace_next(self, now: float) -> bool:
         if self._next_spawn_at > now:
-            self._deadlines.set(("warmup", 0), self._next_spawn_at)
+            self._deadlines.set((Timer.WARMUP, 0), self._next_spawn_at)
             return False
         return not self._table.count(State.DOOMED, State.ENDING, State.LEFTOVERS) and not len(self._backoff)
 

@@ -34,6 +34,9 @@ class ProcessTable:
     def get(self, serial: int) -> Process | None:
         return self._all.get(serial)
 
+    def __getitem__(self, serial: int) -> Process:
+        return self._all[serial]
+
     def add(self, process: Process) -> None:
         self._all[process.serial] = process
         self._count(process, 1)

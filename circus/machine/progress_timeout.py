@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from circus.machine.context import Context
+from circus.machine.deadlines import Timer
 
 # When a start makes no progress for so long, because a hook does not return for instance, others begin without it.
 START_TIMEOUT = 90.0
@@ -15,10 +16,10 @@ STOP_TIMEOUT = 30.0
 class ProgressTimeout:
     """Starts again with every step; over when none came in time. `what` is "start" or "stop"."""
 
-    def __init__(self, context: Context, what: str) -> None:
+    def __init__(self, context: Context, timer: Timer, what: str) -> None:
         self._context = context
         self._what = what
-        self._deadline = (f"{what} timeout", 0)
+        self._deadline = (timer, 0)
         self.is_over = False
 
     def renew(self, now: float, timeout: float) -> None:

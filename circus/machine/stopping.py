@@ -12,6 +12,7 @@ from circus.common import names
 from circus.machine.actions import CloseStreams, OpenStreams
 from circus.machine.awaited_hook import AwaitedHook
 from circus.machine.context import Context
+from circus.machine.deadlines import Timer
 from circus.machine.termination import Termination
 
 # A stream that blocks (dead disk, full terminal) must not keep its watcher from being stopped. In a hurry the last
@@ -78,7 +79,7 @@ class Stopping:
         self._closings += 1
         self._awaits_streams = True
         timeout = HURRIED_CLOSE_STREAMS_TIMEOUT if self._context.is_hurried else CLOSE_STREAMS_TIMEOUT
-        self._context.deadlines.set(("streams", 0), now + timeout)
+        self._context.deadlines.set((Timer.STREAMS, 0), now + timeout)
         self._context.out.append(CloseStreams(self._context.key))
         return True
 
@@ -95,9 +96,9 @@ class Stopping:
 
     def _go_on(self) -> None:
         self._awaits_streams = False
-        self._context.deadlines.set(("streams", 0), None)
+        self._context.deadlines.set((Timer.STREAMS, 0), None)
 
     def hurry(self, now: float) -> None:
         self._awaited.drop()
         if self._awaits_streams:
-            self._context.deadlines.set(("streams", 0), now + HURRIED_CLOSE_STREAMS_TIMEOUT)
+            self._context.deadlines.set((Timer.STREAMS, 0), now + HURRIED_CLOSE_STREAMS_TIMEOUT)

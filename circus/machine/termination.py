@@ -1,4 +1,4 @@
-"""Termination processes: the stop signal, SIGKILL when time is up, descendants, and what does not even die then.
+"""Ending processes: the stop signal, SIGKILL when time is up, descendants, and what does not even die then.
 
 A process that was asked to end always has a time at which it is killed. When it is dead its descendants are ended
 too, before anything takes its place.
@@ -12,6 +12,7 @@ from circus.common import names
 from circus.common.convert import exit_text, signal_name
 from circus.machine.actions import Inspect, Publish, Scope, Signal
 from circus.machine.context import Context
+from circus.machine.deadlines import Timer
 from circus.machine.process import Process, State
 
 SIGKILL = 9
@@ -59,32 +60,27 @@ class Termination:
         elif process.state in (State.ENDING, State.LEFTOVERS):
             self._kill_sooner(process, kill_at)
         else:
-            self._deadlines.set(("expire", process.serial), None)
-            self._deadlines.set(("kill", process.serial), kill_at)
+            self._deadlines.set((Timer.EXPIRE, process.serial), None)
+            self._deadlines.set((Timer.KILL, process.serial), kill_at)
             self._table.move(process, State.ENDING)
             process.stop_signal = spec.stop_signal if signum is None else signum
             scope = Scope.CHILDREN if spec.stop_children else Scope.PROCESS
             self.signal(process, process.stop_signal, scope, announce=True)
 
     def _kill_sooner(self, process: Process, kill_at: float) -> None:
-        before = self._deadlines.get(("kill", process.serial))
+        before = self._deadlines.get((Timer.KILL, process.serial))
         if before is not None and kill_at < before:
-            self._deadlines.set(("kill", process.serial), kill_at)
+            self._deadlines.set((Timer.KILL, process.serial), kill_at)
 
-    def deadline_passed(self, kind: str, process: Process, now: float) -> None:
-        """One of its deadlines has passed."""
-        if kind == "kill":
-            self._kill(process, now)
-        elif kind == "inspect":
-            self._context.out.append(Inspect(self._context.key, process.serial))
-        else:
-            self._report_stuck(process)
+    def inspect(self, process: Process) -> None:
+        """Are its descendants still there?"""
+        self._context.out.append(Inspect(self._context.key, process.serial))
 
-    def _kill(self, process: Process, now: float) -> None:
+    def kill(self, process: Process, now: float) -> None:
         """Its graceful timeout has passed."""
         name = self._context.name
         process.kill_sent = True
-        self._deadlines.set(("stuck", process.serial), now + STUCK_TIMEOUT)
+        self._deadlines.set((Timer.STUCK, process.serial), now + STUCK_TIMEOUT)
         if process.state is State.LEFTOVERS:
             self._context.log("warning", f"{name}: descendants of [{process.pid}] outlived the graceful timeout")
             self._kill_remains(process, now)
@@ -100,7 +96,7 @@ class Termination:
             if process.serial in self._stuck:
                 self._abandon(process)
             elif not process.kill_sent:
-                self._deadlines.set(("kill", process.serial), now)
+                self._deadlines.set((Timer.KILL, process.serial), now)
 
     # ---- signals -----------------------------------------------------------------------------------------------
 
@@ -157,12 +153,12 @@ class Termination:
                 "descendant(s): ending them (let the program stay in the foreground, or set stop_tree = false)",
             )
         if process.kill_sent:
-            self._deadlines.set(("stuck", process.serial), now + STUCK_TIMEOUT)
+            self._deadlines.set((Timer.STUCK, process.serial), now + STUCK_TIMEOUT)
             self._kill_remains(process, now)
             return
         grace = 0.0 if self._context.is_hurried else self._context.spec.graceful_timeout
-        if self._deadlines.get(("kill", process.serial)) is None:
-            self._deadlines.set(("kill", process.serial), now + grace)
+        if self._deadlines.get((Timer.KILL, process.serial)) is None:
+            self._deadlines.set((Timer.KILL, process.serial), now + grace)
         self._send(process, process.stop_signal or self._context.spec.stop_signal, Scope.REMAINS, announce=True)
         self._inspect_later(process, now)
 
@@ -181,7 +177,7 @@ class Termination:
 
     def _inspect_later(self, process: Process, now: float) -> None:
         delay = min(FIRST_INSPECT_DELAY * 2.0 ** min(process.inspections, 16), LAST_INSPECT_DELAY)
-        self._deadlines.set(("inspect", process.serial), now + delay)
+        self._deadlines.set((Timer.INSPECT, process.serial), now + delay)
 
     def clear(self) -> None:
         """Every process is gone; what hooks still hold back is void."""
@@ -189,8 +185,8 @@ class Termination:
 
     def forget(self, process: Process) -> None:
         """It is gone with all its descendants."""
-        for kind in ("kill", "stuck", "inspect", "expire"):
-            self._deadlines.set((kind, process.serial), None)
+        for timer in (Timer.KILL, Timer.STUCK, Timer.INSPECT, Timer.EXPIRE):
+            self._deadlines.set((timer, process.serial), None)
         self._stuck.pop(process.serial, None)
         self._refused.pop(process.serial, None)
 
@@ -214,12 +210,12 @@ class Termination:
 
     # ---- what does not even die then ---------------------------------------------------------------------------
 
-    def _report_stuck(self, process: Process) -> None:
+    def report_stuck(self, process: Process) -> None:
         """SIGKILL has not worked."""
         if process.refusal:
             return  # said before, and not the kernel's fault
-        whom = process.remains or f"[{process.pid}]"
-        self._context.log("error", f"{self._context.name}: SIGKILL has not ended {whom}; it hangs in the kernel")
+        what = process.remains or f"[{process.pid}]"
+        self._context.log("error", f"{self._context.name}: SIGKILL has not ended {what}; it hangs in the kernel")
         self._stuck[process.serial] = process
         if self._context.is_hurried:
             self._abandon(process)

@@ -33,6 +33,7 @@ from circus.machine.actions import Action, Scope
 from circus.machine.awaited_hook import AwaitedHook
 from circus.machine.backoff import Backoff
 from circus.machine.context import Context
+from circus.machine.deadlines import Timer
 from circus.machine.pool import Pool
 from circus.machine.process import Process, State
 from circus.machine.process_table import ProcessTable
@@ -68,8 +69,8 @@ class Watcher:
         self._termination = Termination(context)
         self._awaited = AwaitedHook(context)
         self._stopping = Stopping(context, self._termination, self._awaited)
-        self._start_timeout = ProgressTimeout(context, "start")
-        self._stop_timeout = ProgressTimeout(context, "stop")
+        self._start_timeout = ProgressTimeout(context, Timer.START_TIMEOUT, "start")
+        self._stop_timeout = ProgressTimeout(context, Timer.STOP_TIMEOUT, "stop")
         self.pool = Pool(context, self._termination, self._backoff)
         self.key = key
         self.wanted = False
@@ -139,15 +140,12 @@ class Watcher:
         """Its program cannot be executed, and it was told to go on trying for ever."""
         return self.pool.failures > 0 and self.spec.max_retry < 0
 
-    def pids(self) -> list[int]:
-        return [process.pid for process in self.table.live()]
-
     def wake_at(self) -> float | None:
         return self._deadlines.earliest()
 
     def kill_at(self, serial: int) -> float | None:
         """When a process that was asked to end is sent SIGKILL; None: that is out, or it was not asked."""
-        return self._deadlines.get(("kill", serial))
+        return self._deadlines.get((Timer.KILL, serial))
 
     def reason(self, now: float) -> str:
         """What is wrong, for people; empty if all is well."""
@@ -156,12 +154,18 @@ class Watcher:
         reason = self.pool.reason(now) if self.phase in _RUNNING else ""
         timeout = self._start_timeout.reason() or self._stop_timeout.reason()
         waiting = self._awaited.reason(now) or self.trouble or timeout
-        return self._termination.reason() or reason or waiting or self.obstacle
+        return self._termination.reason() or reason or waiting or self.obstacle or self._kill_text(now)
+
+    def _kill_text(self, now: float) -> str:
+        """When the first of its processes is killed that do not end."""
+        ending = self.table.in_state(State.ENDING) if self.phase is Phase.STOPPING else ()
+        times = [at for process in ending if (at := self.kill_at(process.serial)) is not None]
+        return f"SIGKILL in {min(times) - now:.0f} s" if times else ""
 
     @property
     def awaits_early_exit(self) -> bool:
         """Processes were just executed, and may end at once."""
-        return self._deadlines.get(("early exit", 0)) is not None
+        return self._deadlines.get((Timer.EARLY_EXIT, 0)) is not None
 
     # ---- requests -----------------------------------------------------------------------------------------------
 
@@ -248,7 +252,7 @@ class Watcher:
         """Note whether processes end before `until`. One time for all of them, so that it does come."""
         if not self.awaits_early_exit:
             self.early_exit = ""
-            self._deadlines.set(("early exit", 0), until)
+            self._deadlines.set((Timer.EARLY_EXIT, 0), until)
 
     def spawn_failed(self, now: float, serial: int, text: str) -> None:
         process = self._context.expect(serial, State.FORKING, State.DOOMED)
@@ -263,7 +267,7 @@ class Watcher:
         process = self._context.expect(serial, State.BORN, State.UP, State.ENDING)
         process.exit_code = exit_code
         self.table.move(process, State.LEFTOVERS)
-        self._deadlines.set(("expire", serial), None)
+        self._deadlines.set((Timer.EXPIRE, serial), None)
         self._termination.tell_reaped(process)
         trouble = "" if process.end_requested else self._died(process, now)
         if remains and self.spec.stop_tree:
@@ -447,30 +451,36 @@ class Watcher:
 
     def _meet_deadlines(self, now: float) -> bool:
         met = False
-        for kind, number in self._deadlines.due(now):
+        for timer, number in self._deadlines.due(now):
             met = True
-            process = self.table.get(number)
-            if process is not None and kind != "slot":
-                self._process_deadline_passed(kind, process, now)
-            else:
-                self._deadline_passed(kind, number)
+            self._deadline_passed(timer, number, now)
         return met
 
-    def _process_deadline_passed(self, kind: str, process: Process, now: float) -> None:
-        if kind != "expire":
-            self._termination.deadline_passed(kind, process, now)
-        elif self.phase in _RUNNING:
+    def _deadline_passed(self, timer: Timer, number: int, now: float) -> None:
+        """`number` is the serial of the process or the worker number that is meant."""
+        match timer:
+            case Timer.KILL:
+                self._termination.kill(self.table[number], now)
+            case Timer.STUCK:
+                self._termination.report_stuck(self.table[number])
+            case Timer.INSPECT:
+                self._termination.inspect(self.table[number])
+            case Timer.EXPIRE:
+                self._expire(self.table[number], now)
+            case Timer.SLOT:
+                self._backoff.over(number)
+            case Timer.HOOK:
+                self._awaited.timed_out()
+            case Timer.STREAMS:
+                self._stopping.streams_timed_out()
+            case Timer.START_TIMEOUT:
+                self._start_timeout.timed_out()
+            case Timer.STOP_TIMEOUT:
+                self._stop_timeout.timed_out()
+            case _:  # RETRY, WARMUP, EARLY_EXIT: what waited for it looks again now
+                pass
+
+    def _expire(self, process: Process, now: float) -> None:
+        if self.phase in _RUNNING:
             self._context.log("info", f"{self.name} [{process.pid}] reached its max_age")
             self._termination.end(process, now)
-
-    def _deadline_passed(self, kind: str, number: int) -> None:
-        if kind == "slot":
-            self._backoff.over(number)
-        elif kind == "hook":
-            self._awaited.timed_out()
-        elif kind == "streams":
-            self._stopping.streams_timed_out()
-        elif kind == "start timeout":
-            self._start_timeout.timed_out()
-        elif kind == "stop timeout":
-            self._stop_timeout.timed_out()

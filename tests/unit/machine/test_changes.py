@@ -2,7 +2,7 @@
 
 import pytest
 
-from circus.machine.changes import Change, Kind, needs_restart, plan
+from circus.machine.changes import Change, StepKind, needs_restart, plan
 from circus.options.option import Effect
 from circus.options.table import CircusSpec, WatcherSpec
 
@@ -22,9 +22,9 @@ def test_names_are_compared_ignoring_case():
 def test_what_is_gone_goes_first_and_what_is_new_comes_last():
     steps = plan([spec("old"), spec("same", numprocesses=1)], [spec("new"), spec("same", numprocesses=2)])
     assert [(step.kind, step.name) for step in steps] == [
-        (Kind.REMOVE, "old"),
-        (Kind.ADJUST, "same"),
-        (Kind.ADD, "new"),
+        (StepKind.REMOVE, "old"),
+        (StepKind.ADJUST, "same"),
+        (StepKind.ADD, "new"),
     ]
 
 
@@ -35,26 +35,26 @@ def test_bigger_priority_comes_first():
 
 def test_only_numprocesses_changed_adjusts():
     new = spec("a", numprocesses=4)
-    assert plan([spec("a")], [new]) == [Change(Kind.ADJUST, "a", new, frozenset({"numprocesses"}))]
+    assert plan([spec("a")], [new]) == [Change(StepKind.ADJUST, "a", new, frozenset({"numprocesses"}))]
 
 
 def test_number_changed_while_running_goes_back_to_the_file():
     running = spec("a", numprocesses=7)
-    assert [step.kind for step in plan([running], [spec("a", numprocesses=2)])] == [Kind.ADJUST]
+    assert [step.kind for step in plan([running], [spec("a", numprocesses=2)])] == [StepKind.ADJUST]
 
 
 def test_another_command_recreates():
-    assert [step.kind for step in plan([spec("a", cmd="x")], [spec("a", cmd="y")])] == [Kind.RECREATE]
+    assert [step.kind for step in plan([spec("a", cmd="x")], [spec("a", cmd="y")])] == [StepKind.RECREATE]
 
 
 def test_a_key_added_or_removed_is_noticed():
-    assert [step.kind for step in plan([spec("a")], [spec("a", working_dir="/")])] == [Kind.RECREATE]
-    assert [step.kind for step in plan([spec("a", working_dir="/")], [spec("a")])] == [Kind.RECREATE]
+    assert [step.kind for step in plan([spec("a")], [spec("a", working_dir="/")])] == [StepKind.RECREATE]
+    assert [step.kind for step in plan([spec("a", working_dir="/")], [spec("a")])] == [StepKind.RECREATE]
 
 
 def test_another_stream_recreates():
     old = spec("a", stdout_stream={"class": "StdoutStream"})
-    assert [step.kind for step in plan([old], [spec("a")])] == [Kind.RECREATE]
+    assert [step.kind for step in plan([old], [spec("a")])] == [StepKind.RECREATE]
 
 
 @pytest.mark.parametrize("option", list(WatcherSpec.options()), ids=lambda option: option.name)
@@ -62,17 +62,17 @@ def test_a_watcher_goes_on_exactly_if_the_table_says_that_its_processes_do(optio
     new = spec("a", **{option.attribute: 77})
     (step,) = plan([spec("a")], [new])
     goes_on = option.effect in (Effect.NOTHING, Effect.MANAGE)
-    assert step.kind is (Kind.ADJUST if goes_on else Kind.RECREATE)
+    assert step.kind is (StepKind.ADJUST if goes_on else StepKind.RECREATE)
 
 
 def test_free_form_data_adjusts():
-    assert [step.kind for step in plan([spec("a", {"team": "x"})], [spec("a", {"team": "y"})])] == [Kind.ADJUST]
+    assert [step.kind for step in plan([spec("a", {"team": "x"})], [spec("a", {"team": "y"})])] == [StepKind.ADJUST]
 
 
 def test_a_step_names_what_differs():
     (step,) = plan([spec("a", cmd="x")], [spec("a", cmd="y", numprocesses=3)])
     assert str(step) == "a is stopped and started with other settings (cmd, numprocesses)"
-    assert str(Change(Kind.ADD, "b", spec("b"))) == "b is new"
+    assert str(Change(StepKind.ADD, "b", spec("b"))) == "b is new"
 
 
 def test_delays_of_the_daemon_can_change_while_it_runs():

@@ -24,7 +24,7 @@ def test_reap_event_says_which_signal_it_was() -> None:
     sim = Sim()
     web = sim.add("web")
     sim.start(web)
-    [pid] = web.pids()
+    [pid] = sim.pids(web)
     sim.die(web, 1, code=-11)
     assert sim.payloads("web", "reap") == [{"process_pid": pid, "process_id": 1, "exit_code": -11}]
     assert sim.logged("signal SIGSEGV")
@@ -194,7 +194,7 @@ def test_start_fires_again_what_waits_after_a_crash() -> None:
     sim.told()
     ticket = sim.start(web)
     assert sim.told() == ["spawn web.1", "event web spawn 1"]
-    assert sim.replies[ticket].result["info"]["started"] == web.pids()
+    assert sim.replies[ticket].result["info"]["started"] == sim.pids(web)
     sim.advance(30.0)
     assert sim.told() == []
 

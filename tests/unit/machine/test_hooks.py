@@ -45,7 +45,7 @@ def test_hooks_are_given_what_they_are_about() -> None:
     sim = Sim()
     web = sim.add("web", hooks=ALL)
     sim.start(web)
-    [pid] = web.pids()
+    [pid] = sim.pids(web)
     sim.stop(web)
     given = {run.hook: dict(run.arguments) for run in sim.hook_runs}
     assert given == {

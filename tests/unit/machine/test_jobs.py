@@ -11,24 +11,24 @@ def test_start_tells_started_and_kept() -> None:
     sim = Sim()
     web = sim.add("web", numprocesses=2, flapping_attempts=1)
     sim.start(web)
-    kept = web.pids()[1]
+    kept = sim.pids(web)[1]
     sim.die(web, 1)
     ticket = sim.start(web)
-    assert sim.replies[ticket].result == {"info": {"started": [web.pids()[1]], "kept": [kept]}}
+    assert sim.replies[ticket].result == {"info": {"started": [sim.pids(web)[1]], "kept": [kept]}}
 
 
 def test_add_and_start_tells_pids_at_top_level() -> None:
     sim = Sim()
     web = sim.add("web")
     ticket = sim.add_and_start(web)
-    assert sim.replies[ticket].result == {"started": web.pids(), "kept": []}
+    assert sim.replies[ticket].result == {"started": sim.pids(web), "kept": []}
 
 
 def test_reload_tells_who_was_kept() -> None:
     sim = Sim()
     web = sim.add("web", numprocesses=2)
     sim.start(web)
-    before = web.pids()
+    before = sim.pids(web)
     sim.program("web", Program(fails="no such file"))
     ticket = sim.reload(web)
     sim.rest()
@@ -41,7 +41,7 @@ def test_what_ended_before_the_answer_is_not_told_as_started() -> None:
     web = sim.add("web", numprocesses=2, warmup_delay=1.0)
     ticket = sim.start(web)
     sim.rest()
-    assert sim.replies[ticket].result["info"]["started"] == web.pids()
+    assert sim.replies[ticket].result["info"]["started"] == sim.pids(web)
 
 
 def test_request_that_nobody_waits_for_is_carried_out_and_not_answered() -> None:
@@ -197,7 +197,7 @@ def test_request_that_waits_tells_of_a_process_that_ends_in_its_first_moment(res
     sim.advance(0.1)
     reason = "web: a process ended: exit code 3" if respawn else "web: not started: ended: exit code 3"
     assert sim.replies[ticket].result["reason"] == reason
-    assert sim.replies[ticket].result["info"]["started"] == web.pids()
+    assert sim.replies[ticket].result["info"]["started"] == sim.pids(web)
 
 
 def test_process_that_did_its_work_in_its_first_moment_is_no_failure() -> None:
@@ -217,7 +217,7 @@ def test_process_that_ends_after_its_first_moment_is_not_told_of() -> None:
     assert sim.replies[ticket].result == {"info": {"started": [10002], "kept": []}}
     sim.advance(0.1)
     kept = sim.start(web)
-    assert sim.replies[kept].result == {"info": {"started": [], "kept": web.pids()}}
+    assert sim.replies[kept].result == {"info": {"started": [], "kept": sim.pids(web)}}
 
 
 def test_crash_loop_is_no_reason_to_wait_for_ever() -> None:

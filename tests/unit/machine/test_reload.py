@@ -20,7 +20,7 @@ def running(sim: Sim, **options: object) -> Watcher:
 def test_graceful_reload_starts_all_new_ones_before_it_ends_the_old() -> None:
     sim = Sim()
     web = running(sim)
-    old = web.pids()
+    old = sim.pids(web)
     ticket = sim.reload(web)
     assert sim.told() == [
         *["spawn web.4", "spawn web.5", "spawn web.6"],
@@ -33,7 +33,7 @@ def test_graceful_reload_starts_all_new_ones_before_it_ends_the_old() -> None:
         *["event web reap 1 (-15)", "event web reap 2 (-15)", "event web reap 3 (-15)"],
         "event web reload",
     ]
-    assert sim.replies[ticket].result == {"info": {"stopped": old, "started": web.pids(), "kept": []}}
+    assert sim.replies[ticket].result == {"info": {"stopped": old, "started": sim.pids(web), "kept": []}}
 
 
 def test_next_reload_takes_the_small_numbers_again() -> None:
@@ -96,7 +96,7 @@ def test_send_hup_sends_sighup_and_nothing_else() -> None:
     web = running(sim, numprocesses=2, send_hup=True)
     ticket = sim.reload(web)
     assert sim.told() == ["HUP web.1 quietly", "HUP web.2 quietly", "event web reload"]
-    assert sim.replies[ticket].result == {"info": {"stopped": [], "started": [], "kept": web.pids()}}
+    assert sim.replies[ticket].result == {"info": {"stopped": [], "started": [], "kept": sim.pids(web)}}
 
 
 def test_send_hup_does_not_lose_a_replacement_that_is_underway() -> None:
@@ -116,7 +116,7 @@ def test_reload_of_a_stopped_watcher_starts_it() -> None:
     web = sim.add("web", autostart=False)
     ticket = sim.reload(web)
     assert sim.told() == ["open web", "spawn web.1", "event web spawn 1", "event web start"]
-    assert sim.replies[ticket].result["info"]["started"] == web.pids()
+    assert sim.replies[ticket].result["info"]["started"] == sim.pids(web)
 
 
 def test_reload_of_a_stopping_watcher_starts_it_again() -> None:
@@ -217,7 +217,7 @@ def test_sequential_reload_during_a_graceful_one_goes_on_one_at_a_time() -> None
     assert sim.told() == ["TERM web.1"]
     sim.rest()
     assert len(sim.alive(web)) == 2
-    assert min(web.pids()) > 10_004
+    assert min(sim.pids(web)) > 10_004
 
 
 def test_graceful_reload_during_a_sequential_one_replaces_all() -> None:
@@ -228,7 +228,7 @@ def test_graceful_reload_during_a_sequential_one_replaces_all() -> None:
     sim.reload(web)
     sim.rest()
     assert len(sim.alive(web)) == 3
-    assert min(web.pids()) > sim.payloads("web", "reap")[1]["process_pid"]
+    assert min(sim.pids(web)) > sim.payloads("web", "reap")[1]["process_pid"]
 
 
 def test_fewer_processes_wanted_during_a_reload_ends_the_surplus_of_the_old_at_once() -> None:
@@ -327,11 +327,11 @@ def test_reload_is_not_held_up_by_processes_that_end_of_old_age() -> None:
 def test_reload_whose_programs_cannot_be_executed_leaves_the_old_ones() -> None:
     sim = Sim()
     web = running(sim)
-    old = web.pids()
+    old = sim.pids(web)
     sim.program("web", Program(fails="no such file"))
     ticket = sim.reload(web)
     sim.rest()
-    assert web.pids() == old
+    assert sim.pids(web) == old
     assert web.status == "active"
     assert sim.replies[ticket].error == "web: not reloaded, the old processes stay: no such file"
     assert web.reason(sim.now) == "not reloaded, the old processes stay: no such file"
@@ -343,26 +343,26 @@ def test_reload_whose_programs_cannot_be_executed_leaves_the_old_ones() -> None:
 def test_reload_with_max_retry_minus_one_goes_on_trying_and_keeps_the_old_ones() -> None:
     sim = Sim()
     web = running(sim, max_retry=-1)
-    old = web.pids()
+    old = sim.pids(web)
     sim.program("web", Program(fails="no such file"))
     ticket = sim.reload(web)
     assert sim.replies[ticket].result["reason"] == "web: not started: no such file; it goes on trying"
     sim.advance(3600.0)
-    assert web.pids() == old
+    assert sim.pids(web) == old
     sim.program("web", Program())
     sim.rest()
-    assert not set(old) & set(web.pids())
+    assert not set(old) & set(sim.pids(web))
 
 
 def test_reload_refused_by_before_spawn_leaves_the_old_ones() -> None:
     sim = Sim()
     web = running(sim)
-    old = web.pids()
+    old = sim.pids(web)
     sim.hook("web", "before_spawn", Hook(ok=False))
     sim.change(web, hooks={"before_spawn": "x.y"})
     ticket = sim.reload(web)
     assert sim.told() == ["hook web before_spawn"]
-    assert web.pids() == old
+    assert sim.pids(web) == old
     assert "old processes stay" in sim.replies[ticket].error
 
 
@@ -370,25 +370,25 @@ def test_reload_refused_by_after_spawn_ends_the_new_one_and_leaves_the_old() -> 
     sim = Sim()
     web = running(sim, warmup_delay=1.0)
     sim.advance(60.0)
-    old = web.pids()
+    old = sim.pids(web)
     sim.hook("web", "after_spawn", Hook(ok=False))
     sim.change(web, hooks={"after_spawn": "x.y"})
     sim.told()
     sim.reload(web)
     sim.rest()
     assert sim.told() == ["spawn web.4", "hook web after_spawn", "TERM web.4", "event web reap 4 (-15)"]
-    assert (web.pids(), web.status) == (old, "active")
+    assert (sim.pids(web), web.status) == (old, "active")
 
 
 def test_reload_whose_new_processes_die_at_once_leaves_the_old_ones() -> None:
     sim = Sim()
     web = running(sim, warmup_delay=1.0)
     sim.advance(60.0)
-    old = web.pids()
+    old = sim.pids(web)
     sim.program("web", Program(lives=0.0, code=4))
     ticket = sim.reload(web)
     sim.rest()
-    assert (web.pids(), web.status) == (old, "active")
+    assert (sim.pids(web), web.status) == (old, "active")
     assert web.reason(sim.now) == "not reloaded, the old processes stay: its new processes end at once (exit code 4)"
     assert "old processes stay" in sim.replies[ticket].error
 
@@ -397,11 +397,11 @@ def test_reload_given_up_after_a_crash_ends_also_those_of_its_new_processes_that
     sim = Sim()
     web = running(sim, warmup_delay=1.0, flapping_attempts=1)
     sim.advance(60.0)
-    old = web.pids()
+    old = sim.pids(web)
     sim.program("web", Program(), Program(), Program(lives=0.0, code=4), Program())
     sim.reload(web)
     sim.rest()
-    assert (web.pids(), web.status) == (old, "active")
+    assert (sim.pids(web), web.status) == (old, "active")
     assert not web.pool.reloading
 
 
@@ -409,11 +409,11 @@ def test_reload_whose_new_processes_die_at_once_without_any_retry_leaves_the_old
     sim = Sim()
     web = running(sim, warmup_delay=1.0, flapping_max_retry=0)
     sim.advance(60.0)
-    old = web.pids()
+    old = sim.pids(web)
     sim.program("web", Program(lives=0.0, code=4))
     sim.reload(web)
     sim.rest()
-    assert (web.pids(), web.status) == (old, "active")
+    assert (sim.pids(web), web.status) == (old, "active")
 
 
 def test_sequential_reload_given_up_keeps_what_was_replaced_and_leaves_out_what_was_not() -> None:
@@ -473,13 +473,13 @@ def test_reload_given_up_ends_its_new_processes_and_those_that_are_being_execute
     sim.hook("web", "after_spawn", Hook(takes=NEVER))
     sim.change(web, hooks={"after_spawn": "x.y"})
     sim.program("web", SLOW, Program(forks_in=3.0))
-    old = web.pids()
+    old = sim.pids(web)
     sim.reload(web)
     sim.told()
     sim.answer(web, False)
     assert sim.told() == ["TERM web.4"]
     sim.rest()
-    assert web.pids() == old
+    assert sim.pids(web) == old
     assert sim.next_at() == NEVER
 
 
@@ -489,11 +489,11 @@ def test_reload_given_up_while_before_spawn_runs_starts_nothing_more() -> None:
     sim.hook("web", "before_spawn", *[Hook()] * 4, Hook(takes=NEVER))
     web = sim.add("web", numprocesses=3, hooks={"before_spawn": "x.y"}, flapping_attempts=1)
     sim.start(web)
-    old = web.pids()
+    old = sim.pids(web)
     sim.reload(web)
-    assert len(web.pids()) == 4
+    assert len(sim.pids(web)) == 4
     sim.die(web, 4)
-    assert web.pids() == old
+    assert sim.pids(web) == old
     sim.told()
     sim.answer(web, True)
     sim.rest()

@@ -76,7 +76,7 @@ def test_name_taken_again_waits_until_the_former_one_has_stopped() -> None:
     assert (new.status, new.reason(sim.now)) == ("stopped", "waits until the former 'web' has stopped")
     sim.advance(2.0)
     assert sim.told()[-4:] == ["open web", "spawn web.1", "event web spawn 1", "event web start"]
-    assert sim.replies[ticket].result["started"] == new.pids()
+    assert sim.replies[ticket].result["started"] == sim.pids(new)
     assert new.reason(sim.now) == ""
 
 

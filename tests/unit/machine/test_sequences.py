@@ -351,9 +351,9 @@ def test_reload_of_all_without_grace_restarts_what_is_wanted_in_order_and_nothin
         sim.start(watcher)
     sim.program("first", Program(forks_in=2.0))
     ticket = sim.reload(stopped, first, second, graceful=False)
-    assert (first.status, second.pids()) == ("starting", [10005])
+    assert (first.status, sim.pids(second)) == ("starting", [10005])
     sim.rest()
-    assert (stopped.status, first.pids(), second.pids()) == ("stopped", [10006], [10007])
+    assert (stopped.status, sim.pids(first), sim.pids(second)) == ("stopped", [10006], [10007])
     assert sim.replies[ticket] == (ticket, {}, "")
 
 

@@ -25,7 +25,7 @@ def test_start_opens_streams_spawns_all_and_then_is_active() -> None:
         "event web start",
     ]
     assert web.status == "active"
-    assert sim.replies[ticket].result == {"info": {"started": web.pids(), "kept": []}}
+    assert sim.replies[ticket].result == {"info": {"started": sim.pids(web), "kept": []}}
 
 
 def test_spawn_event_carries_pid_number_and_time_of_birth() -> None:
@@ -33,7 +33,7 @@ def test_spawn_event_carries_pid_number_and_time_of_birth() -> None:
     web = sim.add("web")
     sim.start(web)
     [payload] = sim.payloads("web", "spawn")
-    assert payload == {"process_pid": web.pids()[0], "process_id": 1, "time": 1e9 + 1000.0}
+    assert payload == {"process_pid": sim.pids(web)[0], "process_id": 1, "time": 1e9 + 1000.0}
 
 
 def test_watcher_that_was_only_added_stays_stopped() -> None:
@@ -59,7 +59,7 @@ def test_start_of_a_complete_watcher_changes_nothing() -> None:
     sim.told()
     ticket = sim.start(web)
     assert sim.told() == []
-    assert sim.replies[ticket].result == {"info": {"started": [], "kept": web.pids()}}
+    assert sim.replies[ticket].result == {"info": {"started": [], "kept": sim.pids(web)}}
 
 
 def test_status_is_starting_until_every_process_runs() -> None:
@@ -330,14 +330,14 @@ def test_start_during_a_stop_begins_when_the_stop_is_complete() -> None:
         "event web spawn 1",
         "event web start",
     ]
-    assert sim.replies[ticket].result == {"info": {"started": web.pids(), "kept": []}}
+    assert sim.replies[ticket].result == {"info": {"started": sim.pids(web), "kept": []}}
 
 
 def test_restart_is_a_stop_and_a_start() -> None:
     sim = Sim()
     web = sim.add("web")
     sim.start(web)
-    [old] = web.pids()
+    [old] = sim.pids(web)
     sim.told()
     ticket = sim.restart(web)
     assert sim.told() == [
@@ -350,7 +350,7 @@ def test_restart_is_a_stop_and_a_start() -> None:
         "event web spawn 1",
         "event web start",
     ]
-    assert sim.replies[ticket].result == {"info": {"stopped": [old], "started": web.pids(), "kept": []}}
+    assert sim.replies[ticket].result == {"info": {"stopped": [old], "started": sim.pids(web), "kept": []}}
 
 
 def test_restart_of_a_stopped_watcher_starts_it() -> None:

@@ -19,6 +19,7 @@ def test_stop_signals_all_at_once_and_says_so_when_all_are_reaped() -> None:
     ticket = sim.stop(web)
     assert sim.told() == ["TERM web.1", "TERM web.2"]
     assert (web.status, ticket in sim.replies) == ("stopping", False)
+    assert web.reason(sim.now) == "SIGKILL in 10 s"
     sim.advance(1.0)
     assert sim.told() == ["event web reap 1 (-15)", "event web reap 2 (-15)", "close web", "event web stop"]
     assert (web.status, sim.replies[ticket].result) == ("stopped", {"info": None})
@@ -34,6 +35,7 @@ def test_process_that_ignores_the_stop_signal_is_killed_with_all_below_it() -> N
     sim.told()
     sim.advance(2.9)
     assert sim.told() == []
+    assert web.reason(sim.now) == "SIGKILL in 0 s"
     sim.advance(0.1)
     assert sim.told() == ["KILL web.1 and all below", "event web reap 1 (-9)", "close web", "event web stop"]
     assert sim.logged("warning: web [10002] did not end after SIGTERM: sending SIGKILL")
@@ -236,7 +238,7 @@ def test_restart_at_any_instant_of_a_slow_start_ends_active(tenths: int) -> None
     ticket = sim.restart(web)
     sim.rest()
     assert (web.status, len(sim.alive(web))) == ("active", 3)
-    assert sim.replies[ticket].result["info"]["started"] == web.pids()
+    assert sim.replies[ticket].result["info"]["started"] == sim.pids(web)
 
 
 # ---- streams -------------------------------------------------------------------------------------------------------
