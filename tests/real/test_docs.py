@@ -34,7 +34,6 @@ from typing import NamedTuple
 
 import pytest
 
-from circus import config
 from tests.real.support import PATIENCE, ROOT, Program, wait_for
 
 pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
@@ -189,8 +188,8 @@ class Place:
         path = self._write(block, self._own_section(block.text) if is_main else "")
         if is_main and "changed" not in block.words:
             self.end_circusd()
-        _, problems = config.read(str(path), self.env)
-        assert bool(problems) == ("wrong" in block.words), f"{block.place}: circusd says {problems}"
+        said = self._run(["circusd", "--check", str(path)]).stdout
+        assert bool(re.search(r"^(error|warning): ", said, re.M)) == ("wrong" in block.words), f"{block.place}: {said}"
 
     def _own_section(self, text: str) -> str:
         """What the page leaves out, at the end, where it shifts no line. An endpoint for statistics turns them on."""
