@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 import pytest
 
+from circus import config
 from tests.real.support import PATIENCE, ROOT, Program, wait_for
 
 pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
