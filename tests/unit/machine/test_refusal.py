@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim import Program, Sim
+from tests.sim import TERM, Hook, Program, Sim
 
 
 @pytest.fixture
@@ -105,3 +105,16 @@ def test_signal_that_was_refused_is_told_by_status_of_a_running_process_too() ->
     sim.advance(0.1)
     assert web.status == "active"
     assert reason(sim) == "may not signal 10002"
+
+
+def test_shutdown_leaves_nothing_behind_before_it_was_asked_to_end() -> None:
+    sim = Sim()
+    sim.program("web", Program(foreign=True))
+    sim.hook("web", "before_stop", Hook(takes=1.0))
+    web = sim.add("web", hooks={"before_stop": "x.y"})
+    sim.start(web)
+    sim.quit()
+    sim.signal(web, 1, TERM)
+    assert (web.status, sim.exit) == ("stopping", None)
+    sim.advance(1.0)
+    assert sim.exit is not None

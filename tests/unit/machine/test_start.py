@@ -371,3 +371,13 @@ def test_second_restart_during_a_restart_is_the_same_restart() -> None:
     sim.rest()
     assert [event for _, event, _ in sim.published].count("stop") == 1
     assert (sim.replies[first].error, sim.replies[second].error) == ("", "")
+
+
+def test_watcher_with_an_obstacle_is_not_started_and_says_why() -> None:
+    sim = Sim()
+    web = sim.add("web")
+    web.obstacle = "its log file is a directory"
+    ticket = sim.start(web)
+    assert (sim.told(), web.status, web.reason(sim.now)) == ([], "stopped", "its log file is a directory")
+    assert sim.replies[ticket].result["reason"] == "web: not started: its log file is a directory"
+    assert sim.logged("error: web is not started: its log file is a directory")

@@ -488,3 +488,16 @@ def test_changed_priority_does_not_confuse_a_sequence_that_is_underway() -> None
     sim.change(first, priority=-1)
     sim.advance(2.0)
     assert (first.status, second.status) == ("active", "active")
+
+
+def test_stop_of_one_that_a_restart_of_many_has_already_stopped_is_told_when_it_is_down() -> None:
+    sim = Sim()
+    for name in "ab":
+        sim.program(name, Program(takes=2.0))
+    a, b = sim.add("a"), sim.add("b")
+    sim.start(a, b)
+    ticket = sim.restart(a, b)
+    sim.stop(a)
+    sim.rest()
+    assert (a.status, b.status) == ("stopped", "active")
+    assert sim.replies[ticket].error == "superseded by a later request for 'a'"
