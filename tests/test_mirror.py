@@ -18,19 +18,16 @@ DUNDERS = {"init": "__init__", "main": "__main__"}
 ACROSS = {
     "commands": {"execute", "messages", "registry"},  # each command by itself, as classes, and the list of them
     "green": {"green", "green_missing"},  # the names of all modules, with gevent and without
-    "machine": {  # life stories: a fact goes through all modules
-        *("death", "hooks", "numbers", "quit", "random_walks", "refusal", "reload", "removal", "sequences", "start"),
-        "stop",
-    },
+    # Life stories: a fact goes through all modules.
+    "machine": {"hooks", "quit", "random_walks", "refusal", "reload", "removal", "start"},
 }
 
 # Modules of words, data and decisions that are tested through others only. Exact: a module that gets a file leaves.
 WITHOUT = {
     *("circus.config.check", "circus.config.environments"),  # through test_reader
     *("circus.machine.actions", "circus.machine.events"),  # declarations
-    *("circus.machine.arbiter", "circus.machine.watcher", "circus.machine.pool", "circus.machine.process"),
-    *("circus.machine.awaited_hook", "circus.machine.backoff", "circus.machine.context"),
-    *("circus.machine.progress_timeout", "circus.machine.sequence", "circus.machine.stopping"),
+    *("circus.machine.arbiter", "circus.machine.watcher", "circus.machine.process"),  # through the life stories
+    *("circus.machine.awaited_hook", "circus.machine.context"),
 }
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -72,12 +73,21 @@ class Endpoints(NamedTuple):
         )
 
 
+# Below those that Linux hands out by itself (ip_local_port_range): between the choice of a port and its use nobody who
+# connects to somewhere, or asks for any port, is given it.
+_PORTS = range(10_000, 32_000)
+
+
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody uses right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback address that nobody uses right now; tests beside this one hardly pick the same."""
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:  # taken
+                continue
+            return port
 
 
 def tcp_endpoints() -> Endpoints:
