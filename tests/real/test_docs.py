@@ -58,9 +58,9 @@ MODULES = {
 
 CLIENTS = re.compile(r"circus\.(?:client|consumer|stats)")
 ONLY_ASKS = re.compile(
-    r"circusctl(?: --?\w+)*"
+    r"(?:export \S+; )?circusctl(?: --?\w+)*"
     r"(?:$| (?:status|list|listpids|stats|numprocesses|numwatchers|options|get|dstats|globaloptions)\b)"
-    r"|circus-top|tail|cat|cut|grep|ls|ps|wc|head"
+    r"|circus-top|tail|cat|cut|grep|ls|stat|ps|wc|head"
 )
 
 # What differs from run to run, and what it is compared as.
