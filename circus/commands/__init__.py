@@ -9,7 +9,7 @@ from importlib import import_module
 
 from circus.commands.base import REGISTERED, Answer, Command, Pending, error, ok
 
-__all__ = ["ALL", "Answer", "Command", "Pending", "error", "get_command", "get_commands", "ok"]
+__all__ = ["ALL", "Answer", "Command", "Pending", "command_names", "error", "get_command", "get_commands", "ok"]
 
 # Command to class; the module bears the command's name.
 ALL = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.commands.properties import WAITING, Property
@@ -122,22 +122,6 @@ class Command:
         or a `Pending` or an `Answer`. Raises `MessageError`.
         """
         raise NotImplementedError(f"the command {self.name!r} has no daemon half")
-
-
-def then(future: Future, fn: Callable[[Any], Any]) -> Future:
-    """A future of `fn` of another one's result. `fn` may raise."""
-    from circus.common.future import Future as Settable  # daemon half only
-
-    mapped: Settable[Any] = Settable()
-
-    def settle(done: Future) -> None:
-        try:
-            mapped.set_result(fn(done.result()))
-        except Exception as exc:  # whatever went wrong is the result; who asked turns it into an error reply
-            mapped.set_exception(exc)
-
-    future.add_done_callback(settle)
-    return mapped
 
 
 def is_error(reply: Reply) -> bool:

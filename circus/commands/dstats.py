@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import Answer, Command, Reply, then
+from circus.commands.base import Answer, Command, Reply
 from circus.commands.rendering import info_line
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Dstats(Command):
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
         events = dict(arbiter.event_counts())
-        return Answer(then(arbiter.dstats(), lambda info: {"info": info, "events": events}))
+        return Answer(arbiter.dstats().then(lambda info: {"info": info, "events": events}))
 
     def render(self, reply: Reply) -> str:
         info = reply.get("info")

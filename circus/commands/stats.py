@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from circus.commands.base import Answer, Command, Reply, then
+from circus.commands.base import Answer, Command, Reply
 from circus.commands.properties import PID, SWITCH, WATCHER, Property
 from circus.commands.rendering import info_lines
 from circus.common.names import NO_SUCH_PROCESS
@@ -47,15 +47,15 @@ class Stats(Command):
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:
         if "name" not in props:
-            return Answer(then(arbiter.stats(None, None, False), lambda infos: {"infos": infos}))
+            return Answer(arbiter.stats(None, None, False).then(lambda infos: {"infos": infos}))
         extended = props.get("extended", False)
         watcher = arbiter.find(props["name"])
         if "process" not in props:
             future = arbiter.stats([watcher.name], None, extended)
-            return Answer(then(future, lambda infos: {"name": props["name"], "info": _only(infos)}))
+            return Answer(future.then(lambda infos: {"name": props["name"], "info": _only(infos)}))
         pid = props["process"] if props["process"] in watcher.get_active_pids() else None
         future = arbiter.stats([watcher.name], pid, extended)
-        return Answer(then(future, lambda infos: _one(_only(infos), pid, props)))
+        return Answer(future.then(lambda infos: _one(_only(infos), pid, props)))
 
     def render(self, reply: Reply) -> str:
         if "process" in reply:
