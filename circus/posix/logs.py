@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from importlib import import_module
 from typing import Any
 
@@ -100,6 +101,8 @@ class LogFile(logging.FileHandler):
 
     def _was_moved(self, fd: int) -> bool:
         opened = os.fstat(fd)
+        if not stat.S_ISREG(opened.st_mode):
+            return False  # a pipe or a device is not made anew as a file
         try:
             there = os.stat(self.baseFilename)
         except OSError:

@@ -16,6 +16,7 @@ import os
 import time
 
 from circus.posix.processes import exists
+from circus.posix.regular import is_replaceable
 
 # `validate` holds the lock for an instant, in whatever process; a daemon that starts just then must not give up.
 _TRIES = 10
@@ -53,6 +54,8 @@ class Pidfile:
         directory = os.path.dirname(self.fname) if self.fname else shared
         if directory and not os.path.isdir(directory):
             raise RuntimeError(f"{directory} doesn't exist. Can't create pidfile")
+        if self.fname and not is_replaceable(self.fname):
+            raise RuntimeError(f"{self.fname} is no regular file of its own. Can't create pidfile")
         pid = int(pid)
         guard = None
         if self.fname:

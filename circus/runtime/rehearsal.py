@@ -9,6 +9,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from circus.common.convert import nearest, resolve_name
 from circus.config.reader import Remark
@@ -17,6 +18,7 @@ from circus.options.option import Spec
 from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, WatcherSpec
 from circus.posix.diagnosis import spawn_error
 from circus.posix.launch import Launch, candidates
+from circus.posix.regular import is_replaceable
 from circus.posix.users import user_id, user_info
 from circus.runtime import search_path
 from circus.runtime.environment import python_paths, watcher_env
@@ -98,9 +100,16 @@ def _hooks_and_streams(spec: WatcherSpec, env: Mapping[str, str]) -> Iterator[Re
         if "." in kind or ":" in kind:
             yield from _imports(spec, f"{output}.class", kind, paths)
         elif kind in _FILE_CLASSES and conf.get("filename"):
-            text = _not_a_file(str(conf["filename"]))
-            if text:
-                yield Remark(spec, f"{output}.filename", text)
+            yield from _log_file(spec, f"{output}.filename", conf)
+
+
+def _log_file(spec: WatcherSpec, key: str, conf: Mapping[str, Any]) -> Iterator[Remark]:
+    path = str(conf["filename"])
+    text = _not_a_file(path)
+    if text:
+        yield Remark(spec, key, text)
+    elif (conf.get("max_bytes") or conf.get("rotate_when")) and not is_replaceable(path):
+        yield Remark(spec, key, f"{path} cannot be rotated: it is no regular file of its own", may_come=True)
 
 
 def _plugin(spec: PluginSpec) -> Iterator[Remark]:

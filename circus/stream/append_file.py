@@ -5,6 +5,9 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import stat
+
+from circus.posix.regular import leads_into_system
 
 logger = logging.getLogger("circus")
 
@@ -20,6 +23,7 @@ class AppendFile:
 
     `size` is the file's length as far as we know (others may write to it too: `check` asks again),
     `line_open` tells that the last byte we wrote was not a line end, `written` counts all bytes we ever wrote.
+    `is_replaceable`: it is a regular file, at a path where another may take its place.
     """
 
     def __init__(self, path: str) -> None:
@@ -29,6 +33,7 @@ class AppendFile:
         self.size = 0
         self.line_open = False
         self.written = 0
+        self.is_replaceable = not leads_into_system(self.path)
         self._identity = (0, 0)
         self._warned = False
 
@@ -44,7 +49,8 @@ class AppendFile:
 
     def open(self) -> None:
         """Open what the path leads to now, in place of what was open before. Raises OSError and changes nothing."""
-        fd = os.open(self.path, _FLAGS, _MODE)
+        # What was a pipe, a device or an entry of /proc is not made anew as a file.
+        fd = os.open(self.path, _FLAGS if self.is_replaceable else _FLAGS & ~os.O_CREAT, _MODE)
         try:
             os.set_blocking(fd, True)
             status = os.fstat(fd)
@@ -53,6 +59,7 @@ class AppendFile:
             raise
         self.close()
         self._fd = fd
+        self.is_replaceable = stat.S_ISREG(status.st_mode) and not leads_into_system(self.path)
         self._identity = (status.st_dev, status.st_ino)
         self.size = status.st_size
         self._warned = False
@@ -76,8 +83,8 @@ class AppendFile:
         try:
             self.open()
         except OSError as error:
-            if not self.is_open or os.fstat(self._fd).st_nlink == 0:
-                raise
+            if not self.is_open or (self.is_replaceable and os.fstat(self._fd).st_nlink == 0):
+                raise  # of a pipe the other end may still be there
             self._warn_once(error)
         return self._identity != before
 

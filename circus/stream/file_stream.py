@@ -9,6 +9,7 @@ to the same file (stdout and stderr, or several watchers, or several daemons): o
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
@@ -35,7 +36,8 @@ class FileStream:
     """Appends everything to a file.
 
     - `filename`: where to; a new temporary file if None. A relative name is relative to the directory of now.
-    - `max_bytes`: rotate before the file reaches this size; 0 = never.
+    - `max_bytes`: rotate before the file reaches this size; 0 = never. Only a regular file is rotated: what is or leads
+      to something in /dev or /proc, or is a pipe, is written on.
     - `backup_count`: rotation keeps `filename.1` (youngest) to `filename.N` (oldest). With 0 the file is never
       rotated, whatever `max_bytes` says: there is nowhere to put what is in it, and nothing is ever thrown away.
     - `time_format`: `strftime` format; every line then begins with `TIME [PID] | `.
@@ -131,6 +133,7 @@ class FileStream:
 
     def _follow(self) -> None:
         if self._file.check():
+            self._rotate_at = 0.0
             self._file_changed()
 
     def _file_changed(self) -> None:
@@ -138,6 +141,9 @@ class FileStream:
 
     def _write(self, data: bytes | memoryview) -> None:
         while (room := self._room(len(data))) < len(data):
+            if not self._file.is_replaceable:
+                self._give_up_rotating()
+                break
             whole = bytes(data)
             cut = self._cut(whole, room)
             self._file.write(whole[:cut])
@@ -146,6 +152,10 @@ class FileStream:
                 return
             self._rotate()
         self._file.write(data)
+
+    def _give_up_rotating(self) -> None:
+        self._rotate_at = math.inf
+        logger.warning("log file %s cannot be rotated: it is no regular file of its own", self._file.path)
 
     def _room(self, length: int) -> int:
         """How many of the next `length` bytes may go into the open file as far as the rotation rule is concerned."""
@@ -241,7 +251,8 @@ class TimedRotatingFileStream(FileStream):
     def _room(self, length: int) -> int:
         if time.time() < self._rollover_at or time.monotonic() < self._rotate_at:
             return length
-        if not self._file.size:  # nothing to put aside: the file's period just begins later
+        if not self._file.size and self._file.is_replaceable:
+            # Nothing to put aside: the period of the file just begins later.
             self._file_changed()
             return length
         return 0
