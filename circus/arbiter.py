@@ -215,13 +215,18 @@ class Arbiter:
         """
         return self.supervisor.start(cb)
 
-    def run(self, listeners: Listeners | None = None) -> tuple[bool, Listeners | None]:
+    def run(
+        self, listeners: Listeners | None = None, listening: Callable[[], object] | None = None
+    ) -> tuple[bool, Listeners | None]:
         """`start` for circusd. True if everything is to be started anew, and the sockets that are open until then.
 
-        Raises OSError if an endpoint is in use.
+        `listening` is called as soon as requests are taken. Raises OSError if an endpoint is in use.
         """
         supervisor = self.supervisor
         supervisor.is_daemon, supervisor.listeners = True, listeners
+        self.initialize()
+        if listening is not None:
+            listening()
         return bool(self.start().result()), supervisor.listeners
 
     def initialize(self) -> None:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from circus import __version__, config
 from circus.common.flags import Flag, Usage, error_text, parse_flags, usage_text
 from circus.posix import logs
+from circus.posix.daemon import Starter, daemonize_watched, open_standard
 from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
 from circus.posix.daemon import get_maxfd as get_maxfd
-from circus.posix.daemon import open_standard
-from circus.posix.pidfile import Pidfile, taken
+from circus.posix.pidfile import Pidfile
 
 if TYPE_CHECKING:
     from circus.config import Problem
@@ -129,41 +129,32 @@ def serve(path: str, flags: dict[str, str]) -> int:
         return 1
     chosen = {_OPTION_OF[name]: value for name, value in flags.items() if name in _OPTION_OF}
     options: CircusSpec = spec.circus.replace(**chosen)
+    starter = Starter()
     if "daemon" in flags:
         _print(problems)
         try:
-            _rehearse(options)
-            daemonize()  # after the last thing the user must see, before anything is opened
-        except (OSError, RuntimeError, ValueError) as exc:
+            starter = daemonize_watched()  # before anything is opened
+        except ValueError as exc:
             return _fail(error_text(exc))
     try:
         _prepare(options)
     except (OSError, ValueError) as exc:
-        return _fail(error_text(exc))
+        return _fail(error_text(exc), starter=starter)
     pidfile = Pidfile(options.pidfile) if options.pidfile else None
     try:
         if pidfile:
             pidfile.create(os.getpid())
     except (OSError, RuntimeError) as exc:
-        return _fail(error_text(exc), options)
+        return _fail(error_text(exc), options, starter)
     _log_problems(problems)
     try:
-        _run(spec, path, chosen)
+        _run(spec, path, chosen, lambda: starter.tell(0))
     except (OSError, ImportError) as exc:
-        return _fail(error_text(exc), options)
+        return _fail(error_text(exc), options, starter)
     finally:
         if pidfile:
             pidfile.unlink()
     return 0
-
-
-def _rehearse(options: CircusSpec) -> None:
-    """Raise what would go wrong at once in the background, where nobody reads it."""
-    if options.pidfile and (pid := Pidfile(options.pidfile).validate()):
-        raise RuntimeError(taken(options.pidfile, pid))
-    if not options.loggerconfig:
-        _configure_logging(options)
-        logs.release()
 
 
 def _prepare(options: CircusSpec) -> None:
@@ -176,7 +167,7 @@ def _configure_logging(options: CircusSpec) -> None:
     logs.configure_logger(logger, options.loglevel or "info", options.logoutput or "-", options.loggerconfig)
 
 
-def _run(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> None:
+def _run(spec: ConfigSpec, path: str, chosen: dict[str, str], listening: Callable[[], object]) -> None:
     """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     from circus.arbiter import Arbiter  # when it is to run: --check needs neither zmq nor threads
@@ -186,7 +177,7 @@ def _run(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> None:
         arbiter = Arbiter.from_spec(spec, config_file=path)
         for name, value in chosen.items():
             setattr(arbiter, name, value)
-        restart, listeners = arbiter.run(listeners)
+        restart, listeners = arbiter.run(listeners, listening)
         if not restart:
             return
         spec = _read_again(spec, path, chosen)
@@ -206,11 +197,14 @@ def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSp
     return fresh
 
 
-def _fail(text: str, options: CircusSpec | None = None, code: int = 1) -> int:
-    """Say why circusd ends, on the terminal and, if that is another place, in the log."""
-    print(f"circusd: error: {text}", file=sys.stderr)
+def _fail(text: str, options: CircusSpec | None = None, starter: Starter | None = None, code: int = 1) -> int:
+    """Say why circusd ends: on the terminal, to who waits for a daemon, and in the log if that is another place."""
+    text = f"circusd: error: {text}"
+    print(text, file=sys.stderr)
+    if starter is not None:
+        starter.tell(code, text)
     if options is not None and (options.logoutput or "-") != "-":
-        logger.error("%s", text)
+        logger.error("%s", text.removeprefix("circusd: error: "))
     return code
 
 

@@ -62,6 +62,7 @@ class Supervisor:
         self.is_daemon = False  # else somebody's program, which goes on when we end
         self.restart_wanted = False  # when the last run ended
         self._exits_to_restart = False
+        self._is_open = False
         self.listeners: Listeners | None = None
         self.session: Session | None = None
         self.runtime: Runtime | None = None
@@ -292,9 +293,10 @@ class Supervisor:
 
     def open(self, when_up: Callable[[Future[Any]], object] | None) -> Future[Any]:
         """Start everything; the future is settled when all watchers are up."""
-        if self.is_running:
+        if self._is_open:
             raise RuntimeError("this arbiter runs already")
         self.initialize()
+        self._is_open = True
         logger.info("Starting master on pid %s", self.pid)
         up = self.request(lambda operations: operations.start(None), "start", None)
         logger.info("Arbiter now waiting for commands")
@@ -334,6 +336,7 @@ class Supervisor:
             loop.post(self._end)
 
     def _end(self) -> None:
+        self._is_open = False
         session, self.session = self.session, None
         if session is None:
             return

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
+import signal
 import sys
 
 MAXFD = 1024
 """What is assumed where the system names no limit."""
+
+
+# A pipe takes so much at once without waiting (pipe(7)).
+_LONGEST_WORD = 4096
 
 
 def daemonize() -> None:
@@ -16,16 +22,78 @@ def daemonize() -> None:
     The second fork makes us a process that leads no session, so that opening a terminal cannot make it ours.
     ValueError if gevent is loaded (its threads and descriptors would not survive) or fork does not exist.
     """
-    if not hasattr(os, "fork"):
-        raise ValueError("cannot daemonize: this system has no fork")
-    if any(name == "gevent" or name.startswith("gevent.") for name in sys.modules):
-        raise ValueError("cannot daemonize if gevent is loaded")
+    _require_fork()
     _flush()
     _leave_parent()
     os.setsid()
     _leave_parent()
     closerange(0, get_maxfd())
     open_standard()
+
+
+class Starter:
+    """The process that has started a daemon and waits to hear what became of it. Without `fd` there is none."""
+
+    def __init__(self, fd: int = -1) -> None:
+        self._fd = fd
+
+    def tell(self, code: int, text: str = "") -> None:
+        """Let it end with this exit code, after saying `text` to whoever started it. Only the first word counts."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        try:
+            os.write(fd, f"{code} {text}".encode(errors="backslashreplace")[:_LONGEST_WORD])
+        except OSError:
+            pass  # it did not wait
+        os.close(fd)
+
+
+def daemonize_watched() -> Starter:
+    """As `daemonize`, but the process that was started waits until `tell` is called, or until the daemon has ended.
+
+    So a success is one, and the terminal may close as soon as it has been told. Returns in the daemon only.
+    """
+    _require_fork()
+    _flush()
+    ear, mouth = os.pipe()
+    # From here until the session is our own a terminal that closes would end the daemon, too.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if os.fork():
+        signal.signal(signal.SIGHUP, before)
+        os.close(mouth)
+        os._exit(_hear(ear))
+    os.setsid()
+    signal.signal(signal.SIGHUP, before)
+    _leave_parent()
+    mouth = fcntl.fcntl(mouth, fcntl.F_DUPFD_CLOEXEC, 3)  # out of the way of 0-2, which may be closed
+    closerange(0, mouth)
+    closerange(mouth + 1, get_maxfd())
+    open_standard()
+    return Starter(mouth)
+
+
+def _hear(ear: int) -> int:
+    """The exit code for the process that was started."""
+    word = b""
+    while part := os.read(ear, _LONGEST_WORD):
+        word += part
+    code, _, text = word.decode(errors="replace").partition(" ")
+    if not code:
+        code, text = "1", "circusd: error: it ended before it listened, without a word; its log may tell more"
+    if text:
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except (OSError, ValueError, AttributeError):
+            pass  # nobody reads it, or standard error is closed
+    return int(code)
+
+
+def _require_fork() -> None:
+    if not hasattr(os, "fork"):
+        raise ValueError("cannot daemonize: this system has no fork")
+    if any(name == "gevent" or name.startswith("gevent.") for name in sys.modules):
+        raise ValueError("cannot daemonize if gevent is loaded")
 
 
 def open_standard() -> None:
