@@ -58,7 +58,7 @@ MODULES = {
 
 CLIENTS = re.compile(r"circus\.(?:client|consumer|stats)")
 ONLY_ASKS = re.compile(
-    r"(?:export \S+; )?circusctl(?: --?\w+)*"
+    r"(?:export \S+; |sleep \d; )?circusctl(?: --?\w+)*"
     r"(?:$| (?:status|list|listpids|stats|numprocesses|numwatchers|options|get|dstats|globaloptions)\b)"
     r"|circus-top|tail|cat|cut|grep|ls|stat|ps|wc|head"
 )
