@@ -12,26 +12,29 @@ from circus.ctl.argv import split_globals
 from circus.ctl.console import Console
 from circus.ctl.global_options import GLOBAL_FLAGS, Flags, Globals, parser
 from circus.ctl.output import FAILED, OK, say
+from circus.posix.standard import guarded
 
 VERSION = f"circusctl {__version__}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `circusctl`. Returns the exit code, one of `circus.ctl.output.EXIT_CODES`."""
+    return guarded("circusctl", lambda: _main(sys.argv[1:] if argv is None else argv), FAILED)
+
+
+def _main(argv: Sequence[str]) -> int:
     if os.environ.get("AUTO_COMPLETE"):
         from circus.ctl.completion import auto_complete
 
         return auto_complete()
     try:
-        return _run(sys.argv[1:] if argv is None else argv)
+        return _run(argv)
     except SystemExit as exc:  # argparse: 0 after a help text, 2 after a wrong flag
         return exc.code if isinstance(exc.code, int) else FAILED
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:
-        # Who read our output is gone. Without this the interpreter complains when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except OSError:
+        raise  # its output cannot be written
     except Exception as exc:
         say(f"circusctl: internal error: {type(exc).__name__}: {exc}", sys.stderr)
         return FAILED

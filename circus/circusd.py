@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from circus import __version__, config
 from circus.common.flags import Flag, Usage, error_text, parse_flags, usage_text
 from circus.posix import logs
-from circus.posix.daemon import Starter, daemonize_watched, open_standard
+from circus.posix.daemon import Starter, daemonize_watched
 from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
 from circus.posix.daemon import get_maxfd as get_maxfd
 from circus.posix.pidfile import Pidfile
+from circus.posix.standard import guarded
 
 if TYPE_CHECKING:
     from circus.config import Problem
@@ -54,9 +55,12 @@ _OPTION_OF = {
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run circusd with the words of a command line (`sys.argv` if None); returns the exit code."""
-    open_standard()  # before any other file gets one of these numbers
+    return guarded("circusd", lambda: _main(sys.argv[1:] if args is None else args))
+
+
+def _main(args: Sequence[str]) -> int:
     try:
-        flags, path = parse(sys.argv[1:] if args is None else args)
+        flags, path = parse(args)
     except Usage as exc:
         return _fail(f"{exc}\nTry: circusd --help", code=2)
     if "help" in flags:

@@ -24,6 +24,7 @@ from circus.plugins.base import CircusPlugin
 from circus.plugins.stop_limit import StopLimit
 from circus.posix.logs import LOG_LEVELS, configure_logger, write_for_circusd
 from circus.posix.parent import call_when_gone
+from circus.posix.standard import guarded
 
 logger = logging.getLogger("circus")
 
@@ -31,6 +32,10 @@ SEPARATOR = ":::"
 
 
 def main(args: Sequence[str] | None = None) -> int:
+    return guarded("circus-plugin", lambda: _main(args))
+
+
+def _main(args: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(args)
     if options.plugin is None:

@@ -8,6 +8,8 @@ import resource
 import signal
 import sys
 
+from circus.posix.standard import open_standard
+
 MAXFD = 1024
 """What is assumed where the system names no limit."""
 
@@ -94,18 +96,6 @@ def _require_fork() -> None:
         raise ValueError("cannot daemonize: this system has no fork")
     if any(name == "gevent" or name.startswith("gevent.") for name in sys.modules):
         raise ValueError("cannot daemonize if gevent is loaded")
-
-
-def open_standard() -> None:
-    """Put /dev/null in the place of those of 0-2 that are closed.
-
-    The next files would get these numbers, and every child would take a socket or a log file for its own output.
-    """
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
 
 
 def get_maxfd() -> int:

@@ -17,6 +17,7 @@ from circus import __version__
 from circus.common.flags import Flag, Usage, defaults, error_text, parse_flags, usage_text
 from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_STATS, DEFAULT_ENDPOINT_SUB
 from circus.posix.logs import LOG_LEVELS, configure_logger, write_for_circusd
+from circus.posix.standard import guarded
 
 logger = logging.getLogger("circus")
 
@@ -35,8 +36,12 @@ STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SI
 
 
 def main(args: Sequence[str] | None = None) -> int:
+    return guarded("circusd-stats", lambda: _main(sys.argv[1:] if args is None else args))
+
+
+def _main(args: Sequence[str]) -> int:
     try:
-        flags = parse(sys.argv[1:] if args is None else args)
+        flags = parse(args)
     except Usage as exc:
         print(f"circusd-stats: error: {exc}\nTry: circusd-stats --help", file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from circus import __version__
 from circus.common.names import DEFAULT_ENDPOINT_STATS
 from circus.exc import CallError
+from circus.posix.standard import guarded
 from circus.stats.feed import StatsClient
 from circus.stats.top.model import Model, Round
 
@@ -29,15 +30,17 @@ PAPER = 120  # columns of text that goes to no terminal
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `circus-top`. Returns the exit code: 0, 1 no figures or no terminal, 2 usage."""
+    return guarded("circus-top", lambda: _main(argv), FAILED)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     options = _parser().parse_args(argv)
     try:
         return _run(options)
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:
-        # Who read our output is gone. Without this the interpreter complains when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except OSError:
+        raise  # what is printed cannot be written
     except CallError as exc:
         return _fail(str(exc))
     except Exception as exc:

@@ -1,0 +1,81 @@
+"""Every program of Circus with standard input, output or error closed, full, or without a reader."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from circus.client import CircusClient
+from tests.real.support import Daemon, ipc_endpoints, wait_for
+
+pytestmark = pytest.mark.usefixtures("nobody_left")
+
+CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
+
+PROGRAMS = {
+    "circusctl": "circus.circusctl",
+    "circusd": "circus.circusd",
+    "circus-top": "circus.stats.client",
+    "circusd-stats": "circus.stats.daemon.runner",
+    "circus-plugin": "circus.plugins.runner",
+}
+
+
+def run(how: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = ["sh", "-c", f'exec "$@" {how}', "sh", sys.executable, "-m", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("how", CLOSED)
+@pytest.mark.parametrize("module", PROGRAMS.values(), ids=PROGRAMS)
+def test_help_with_something_closed_is_help(module: str, how: str) -> None:
+    done = run(how, module, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("module", PROGRAMS.values(), ids=PROGRAMS)
+def test_help_on_a_full_disk_is_one_line_and_1(module: str) -> None:
+    done = run(">/dev/full", module, "--help")
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) in ((1, 1), (0, 0))  # argparse is silent
+
+
+@pytest.mark.parametrize("module", PROGRAMS.values(), ids=PROGRAMS)
+def test_help_that_nobody_reads_makes_no_noise(module: str) -> None:
+    script = '"$@" --help | true'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, "-m", module], capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("how", CLOSED)
+def test_command_is_carried_out_whatever_is_closed(tmp_path: Path, how: str) -> None:
+    with Daemon(tmp_path, "[watcher:a]\ncmd = sleep 1000\n") as daemon:
+        daemon.wait_for_status("a", "active")
+        where = ["circus.circusctl", "--endpoint", daemon.endpoints.control]
+        done = run(how, *where, "stop", "a", "--waiting")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert daemon.call("status", name="a")["status"] == "stopped"
+        assert run(how, *where, "stop", "nobody").returncode == 3
+
+
+@pytest.mark.parametrize("how", CLOSED)
+def test_daemon_runs_its_programs_whatever_is_closed(tmp_path: Path, how: str) -> None:
+    endpoints = ipc_endpoints(tmp_path)
+    config = tmp_path / "circus.ini"
+    config.write_text(
+        f"{endpoints.section}\nstatsd = true\nstats_endpoint = ipc://{tmp_path}/stats\n"
+        f"[watcher:a]\ncmd = sh -c 'ls -l /proc/self/fd > {tmp_path}/fds; exec sleep 1000'\ncopy_env = true\n"
+    )
+    command = ["sh", "-c", f'exec "$@" {how}', "sh", sys.executable, "-m", "circus.circusd", str(config)]
+    with subprocess.Popen(command) as process, CircusClient(endpoint=endpoints.control, timeout=20) as client:
+        wait_for(lambda: client.send_message("status").get("statuses", {}).get("a") == "active")
+        assert client.send_message("status")["statuses"]["circusd-stats"] == "active"
+        wait_for(lambda: (tmp_path / "fds").exists() and (tmp_path / "fds").read_text().count("->") >= 3)
+        assert "socket:" not in (tmp_path / "fds").read_text()
+        client.send_message("quit", waiting=True)
+        assert process.wait(20) == 0
