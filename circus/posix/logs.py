@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from circus.common import names
+from circus.posix.error_log import ErrorLog
 
 LOG_LEVELS: dict[str, int] = {name: getattr(logging, name.upper()) for name in names.LOG_LEVELS}
 LOG_FMT = "%(asctime)s %(name)s[%(process)d] [%(levelname)s] %(message)s"
@@ -60,7 +61,7 @@ def _install(handler: logging.Handler | None) -> None:
 
 def _handler(output: str) -> tuple[logging.Handler, str]:
     if output in ("-", "stdout"):
-        return logging.StreamHandler(), LOG_DATE_FMT
+        return ErrorLog(), LOG_DATE_FMT
     if output.startswith("syslog://"):
         return _syslog_handler(output), LOG_DATE_SYSLOG_FMT
     return LogFile(output), LOG_DATE_FMT
