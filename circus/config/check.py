@@ -148,6 +148,8 @@ def slips(section: str, spec: WatcherSpec) -> Iterator[Problem]:
             if "." not in str(conf.get("class", "")) and StreamSpec.lookup(key) is None:
                 hint = _did_you_mean(key, _keys(StreamSpec))
                 yield warn(f"{stream}.{key}", f"the stream has no such option{hint}")
+        if conf.get("max_bytes") and not conf.get("backup_count") and "." not in str(conf.get("class", "")):
+            yield warn(f"{stream}.max_bytes", "has no effect without backup_count: the file is never rotated")
     if not spec.cmd:
         yield warn("", "has no cmd, so there is nothing to run")
     try:

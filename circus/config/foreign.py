@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # Read as data they would let another user, or something else, run than was meant.
 _DECISIVE = {
@@ -41,11 +41,10 @@ def is_decisive(key: str) -> bool:
     return key.lower() in _DECISIVE
 
 
-def mistaken(keys: Iterable[str]) -> tuple[str, str] | None:
-    """The first key of a watcher that must not be taken for data, and why. One beside the right word may."""
+def mistaken(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Keys of a watcher that must not be taken for data, and why. One beside the right word may."""
     present = list(keys)
     for key in present:
         right = _DECISIVE.get(key.lower())
         if right and right not in present:
-            return key, f"is the word of another supervisor; here it is {right}, and {key} would have no effect"
-    return None
+            yield key, f"is the word of another supervisor; here it is {right}, and {key} would have no effect"

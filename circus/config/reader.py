@@ -217,9 +217,11 @@ def _watchers(source: Source, flapping: Mapping[str, Any]) -> Iterator[WatcherSp
             continue
         source.watcher_sections[spec.name] = section
         keys = source.document.entries(section)
-        key, reason = foreign.mistaken(keys) or check.impossible(spec) or ("", contradiction(spec))
-        if reason:
-            _leave_out(source, section, spec, key, reason)
+        faults = [*foreign.mistaken(keys)] or [check.impossible(spec) or ("", contradiction(spec) or "")]
+        for key, reason in faults:
+            if reason:
+                _leave_out(source, section, spec, key, reason)
+        if any(reason for _, reason in faults):
             source.left_out.append(spec)
             continue
         twin = folded.get(spec.name.lower())

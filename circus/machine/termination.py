@@ -58,7 +58,7 @@ class Termination:
         if process.state in (State.FORKING, State.DOOMED):
             self._table.move(process, State.DOOMED)
         elif process.state in (State.ENDING, State.LEFTOVERS):
-            self._kill_sooner(process, kill_at)
+            self._kill_sooner(process, now if signum == SIGKILL else kill_at)
         else:
             self._deadlines.set((Timer.EXPIRE, process.serial), None)
             self._deadlines.set((Timer.KILL, process.serial), kill_at)

@@ -85,3 +85,8 @@ def test_a_comment_that_cuts_what_a_program_would_be_given_is_a_warning_with_wha
 def test_a_comment_after_a_number_or_a_path_is_just_a_comment():
     text = "[circus]\ncheck_delay = 5 ; s\n[watcher:a]\ncmd = x\nnumprocesses = 2 ; two\nworking_dir = / ; root"
     assert read(text).texts == []
+
+
+def test_every_mistaken_word_is_named_at_once():
+    result = read("[watcher:a]\ncommand = x\nuser = someone\nnumprocs = 2")
+    assert [problem.key for problem in result.problems if problem.skips] == ["command", "user", "numprocs"]

@@ -445,7 +445,7 @@ def test_gevent_that_is_there_is_used():
 
 @pytest.mark.parametrize("size", [1073741824, 2**40, 2**63 - 1])
 def test_a_size_may_be_as_big_as_a_file(size):
-    result = read(f"[watcher:a]\ncmd = x\nstdout_stream.class = FileStream\nstdout_stream.max_bytes = {size}")
+    result = read(f"[watcher:a]\ncmd = x\nstdout_stream.class = FileStream\nstdout_stream.max_bytes = {size}\nstdout_stream.backup_count = 1")
     assert not result.problems
     assert result.only.stdout_stream["max_bytes"] == str(size)
 
@@ -655,3 +655,9 @@ def test_environments_of_an_empty_document_are_those_of_circusd():
     environments = Environments(Document(), {"A": "1"})
     assert environments.known({"B": "2"}) == {"env.A": "1", "env.B": "2"}
     assert environments.layers("w", "watcher:w") == [("env", "", {})]
+
+
+def test_size_that_rotates_nothing_is_a_warning():
+    result = read("[watcher:a]\ncmd = x\nstdout_stream.filename = /x/y\nstdout_stream.max_bytes = 10")
+    assert [problem.key for problem in result.problems] == ["stdout_stream.max_bytes"]
+    assert not result.problems[0].skips

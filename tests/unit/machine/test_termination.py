@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from circus.machine.termination import STUCK_TIMEOUT
-from tests.sim import HUP, NEVER, TERM, USR1, Hook, Program, Sim
+from tests.sim import HUP, KILL, NEVER, TERM, USR1, Hook, Program, Sim
 
 # ---- the kill command ----------------------------------------------------------------------------------------------
 
@@ -412,3 +412,16 @@ def test_descendants_are_signalled_without_asking_hooks() -> None:
     sim.told()
     sim.die(web, 1)
     assert sim.told() == ["event web reap 1 (1)", "TERM web.1 remains"]
+
+
+def test_kill_by_sigkill_of_what_is_ending_already_does_not_wait_for_its_time() -> None:
+    sim = Sim()
+    sim.program("web", Program(ignores=(TERM,)))
+    web = sim.add("web", graceful_timeout=30.0)
+    sim.start(web)
+    sim.stop(web)
+    sim.advance(1)
+    ticket = sim.kill(web, 1, signum=KILL)
+    sim.advance(0.1)
+    assert sim.replies[ticket].error == ""
+    assert web.is_stopped
