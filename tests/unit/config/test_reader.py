@@ -445,7 +445,10 @@ def test_gevent_that_is_there_is_used():
 
 @pytest.mark.parametrize("size", [1073741824, 2**40, 2**63 - 1])
 def test_a_size_may_be_as_big_as_a_file(size):
-    result = read(f"[watcher:a]\ncmd = x\nstdout_stream.class = FileStream\nstdout_stream.max_bytes = {size}\nstdout_stream.backup_count = 1")
+    result = read(
+        "[watcher:a]\ncmd = x\nstdout_stream.class = FileStream\n"
+        f"stdout_stream.max_bytes = {size}\nstdout_stream.backup_count = 1"
+    )
     assert not result.problems
     assert result.only.stdout_stream["max_bytes"] == str(size)
 
