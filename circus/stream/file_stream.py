@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from circus.common.convert import to_bool
+from circus.posix.regular import is_replaceable
 from circus.stream.append_file import AppendFile
 from circus.stream.base import LineStamper, PartialWriteError, as_bytes
 from circus.stream.schedule import Schedule
@@ -202,6 +203,9 @@ class FileStream:
         last = 1
         while last < self.backup_count and os.path.lexists(f"{path}.{last}"):
             last += 1
+        for number in range(1, last + 1):
+            if not is_replaceable(f"{path}.{number}"):
+                raise FileExistsError(f"{path}.{number} is no regular file")
         for number in range(last, 1, -1):
             os.rename(f"{path}.{number - 1}", f"{path}.{number}")
         os.rename(path, f"{path}.1")
@@ -275,7 +279,11 @@ class TimedRotatingFileStream(FileStream):
             return
         directory, base = os.path.split(self._file.path)
         backup = re.compile(rf"{re.escape(base)}\.(\d{{{self._schedule.suffix_length}}})(?:\.(\d+))?")
-        found = [match for name in os.listdir(directory) if (match := backup.fullmatch(name))]
+        found = [
+            match
+            for name in os.listdir(directory)
+            if (match := backup.fullmatch(name)) and is_replaceable(os.path.join(directory, name))
+        ]
         found.sort(key=lambda match: (match[1], int(match[2] or 0)))
         for match in found[: -self.backup_count]:
             os.unlink(os.path.join(directory, match[0]))

@@ -108,7 +108,7 @@ def test_daemon_outlives_the_terminal_that_closes_as_soon_as_it_is_told(setting:
     os.close(terminal)
     with setting.ended():
         assert os.waitstatus_to_exitcode(status) == 0
-        assert setting.call("status", name="a")["status"] == "active"
+        wait_for(lambda: setting.call("status", name="a")["status"] == "active")
 
 
 def test_daemon_outlives_a_terminal_that_is_gone_before_it_is_told(setting: Setting) -> None:

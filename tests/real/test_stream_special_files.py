@@ -73,6 +73,27 @@ def test_link_to_a_device_is_written_on_and_stays(tmp_path: Path, caplog) -> Non
     stream.close()
 
 
+def test_pipe_in_the_place_of_a_backup_stays_and_the_file_grows(pipe, tmp_path: Path, caplog) -> None:
+    pipe[0].rename(tmp_path / "log.1")
+    stream = FileStream(filename=str(tmp_path / "log"), max_bytes=10, backup_count=1)
+    write(stream, b"0123456789\n", 5)
+    assert (tmp_path / "log.1").is_fifo()
+    assert (tmp_path / "log").read_bytes() == b"0123456789\n" * 5
+    assert caplog.text.count("log.1 is no regular file") == 1
+    stream.close()
+
+
+def test_pipe_among_old_files_of_the_clock_is_not_removed(pipe, tmp_path: Path) -> None:
+    pipe[0].rename(tmp_path / "log.20200101000000")
+    stream = TimedRotatingFileStream(filename=str(tmp_path / "log"), rotate_when="S", backup_count=1)
+    write(stream, b"x\n", 1)
+    stream._rollover_at = 0.0  # its time has come
+    write(stream, b"x\n", 1)
+    assert (tmp_path / "log.20200101000000").is_fifo()
+    assert len(os.listdir(tmp_path)) == 3
+    stream.close()
+
+
 def test_file_of_a_name_that_dev_does_not_have_is_not_made_there() -> None:
     with pytest.raises(FileNotFoundError):
         FileStream(filename="/dev/circus-has-no-such-device")
