@@ -612,6 +612,8 @@ def test_pump_survives_the_loss_of_its_own_selector(run, caplog):
         os.write(write, b"%d\n" % number)
     wait_for(lambda: stream.data == b"one\n2\n3\n4\n", "the lines")
     wait_for(lambda: len(running.drained) == 3, "the requests")
+    # A wait that had begun before the loss still ends well: only the next one finds it out.
+    wait_for(lambda: any("stumbled" in message for message in caplog.messages), "the loss to be found out")
     os.close(write)
     assert len([m for m in caplog.messages if "stumbled" in m]) == 1
 
