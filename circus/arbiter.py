@@ -13,7 +13,6 @@ from typing import Any
 from circus import config
 from circus.common import names
 from circus.common.future import Future, finished
-from circus.control.background import Background
 from circus.control.operations import Operations
 from circus.control.session import Listeners
 from circus.control.supervisor import Face, Supervisor
@@ -395,6 +394,8 @@ class ThreadedArbiter(Arbiter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        from circus.control.background import Background  # circusd needs none
+
         self._background = Background(self.supervisor, self.stop)
 
     def start(self, cb: Callable[[Future[Any]], object] | None = None) -> Future[Any]:

@@ -15,10 +15,9 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from circus.common.names import NO_SUCH_PROCESS
-from circus.control.sampling import Asked, worker_figures
 from circus.machine.process import Process as Decided
 from circus.options import settings
 from circus.options.option import Option
@@ -27,12 +26,17 @@ from circus.posix import tree
 from circus.posix.processes import ProcessEntry, look
 from circus.runtime.launching import command_line, launch, variables_of
 from circus.runtime.live_watcher import LiveWatcher
-from circus.runtime.own_process import POLL_DELAY, OwnProcess
+
+if TYPE_CHECKING:
+    from circus.runtime.own_process import OwnProcess
 
 RUNNING = 0
 DEAD_OR_ZOMBIE = 1
 UNEXISTING = 2
 OTHER = 3
+
+# How often a process is asked whether it has ended, while somebody waits, in seconds.
+POLL_DELAY = 0.01
 
 
 class Process:
@@ -110,6 +114,8 @@ class Process:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def spawn(self) -> None:
+        from circus.runtime.own_process import OwnProcess  # not for those of an arbiter
+
         environment = dict(os.environ) if self.env is None else self.env
         self._own = own = OwnProcess(launch(self.spec, self.wid, environment, self, None, None))
         self._pid, self.started = own.pid, time.time()
@@ -225,6 +231,8 @@ class Process:
         """Figures, or the text `No such process (stopped?)`."""
         if self._ended or not self._pid:
             return NO_SUCH_PROCESS
+        from circus.control.sampling import Asked, worker_figures  # what nobody asks for is not loaded
+
         return worker_figures(Asked(self._pid, self.wid, self.started))
 
     @property

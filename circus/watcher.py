@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circus.common import names
 from circus.common.convert import expand_dollars
@@ -21,9 +21,11 @@ from circus.machine.process import Process as Decided
 from circus.options import settings
 from circus.options.option import Effect, Option
 from circus.options.table import WatcherSpec
-from circus.process import Process
 from circus.runtime.launching import working_dir
 from circus.runtime.live_watcher import LiveWatcher
+
+if TYPE_CHECKING:
+    from circus.process import Process
 
 logger = logging.getLogger("circus")
 
@@ -362,6 +364,8 @@ class Watcher:
     def _face(self, process: Decided) -> Process:
         face = self._faces.get(process.pid)
         if face is None:
+            from circus.process import Process  # made when somebody looks
+
             serial = process.serial
             face = Process.of_worker(
                 self, self.live, process, lambda signum: self._owner().signal_worker(self.live, serial, signum)

@@ -27,11 +27,11 @@ from circus.exc import (
     MessageError,
 )
 from circus.loop import Loop
-from circus.wire.discovery import Discovery
 from circus.wire.server import RequestServer
 
 if TYPE_CHECKING:
     from circus.commands.protocols import Arbiter
+    from circus.wire.discovery import Discovery
 
 logger = logging.getLogger("circus")
 
@@ -77,6 +77,8 @@ class Controller:
         self._server = server
         self.endpoint = server.endpoint
         if self.multicast_endpoint:
+            from circus.wire.discovery import Discovery  # off unless configured
+
             self._discovery = Discovery(self.multicast_endpoint, self.endpoint, self.loop)
             self._discovery.start()
 

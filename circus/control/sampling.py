@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from circus.common import names
@@ -76,8 +76,14 @@ def daemon_figures(pid: int) -> dict[str, Any]:
     return figures
 
 
-def workers_figures(wanted: Iterable[tuple[str, Sequence[Asked]]]) -> Figures:
-    return {name: {asked.pid: worker_figures(asked) for asked in found} for name, found in wanted}
+def figures(watchers: Sequence[LiveWatcher], pid: int | None, guard: Callable[[], object]) -> Future[Figures]:
+    """Of all processes of these watchers, or of the one with this pid."""
+    wanted = [
+        (w.name, [Asked(p.pid, p.wid, p.started) for p in w.live() if pid in (None, p.pid)]) for w in watchers
+    ]
+    return in_thread(
+        lambda: {name: {asked.pid: worker_figures(asked) for asked in found} for name, found in wanted}, guard
+    )
 
 
 def extend(

@@ -9,16 +9,14 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from circus.common.future import Future, failed, finished
 from circus.common.names import DEFAULT_ENDPOINT_STATS
-from circus.control import reconfigure
 from circus.control.controller import Controller
 from circus.control.daemon_signals import Meanings
 from circus.control.operations import Operations, Reply
 from circus.control.registry import Registry
-from circus.control.sampling import Asked, Figures, daemon_figures, extend, in_thread, workers_figures
 from circus.control.session import Listeners, Session
 from circus.exc import MessageError
 from circus.loop import Loop
@@ -29,6 +27,9 @@ from circus.runtime import hooks
 from circus.runtime.backend import Backend
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.runtime import Runtime, Surroundings
+
+if TYPE_CHECKING:
+    from circus.control.sampling import Figures
 
 logger = logging.getLogger("circus")
 
@@ -172,6 +173,8 @@ class Supervisor:
         path = path or self.config_file
         if path is None:
             raise MessageError("this arbiter was not started from a configuration file")
+        from circus.control import reconfigure  # a daemon that is not asked does without
+
         config = reconfigure.read_config(path)
         restart = reconfigure.needs_restart(self.configured, config.circus)
         if restart:
@@ -208,7 +211,9 @@ class Supervisor:
 
     def dstats(self) -> Future[dict[str, Any]]:
         """Figures of this process."""
-        return in_thread(lambda: daemon_figures(self.pid), self.not_in_loop)
+        from circus.control import sampling  # as above
+
+        return sampling.in_thread(lambda: sampling.daemon_figures(self.pid), self.not_in_loop)
 
     def event_counts(self) -> dict[str, int]:
         """Events published, and how many of them subscribers missed because they were slow."""
@@ -219,20 +224,21 @@ class Supervisor:
 
     def stats(self, watchers: Sequence[LiveWatcher], pid: int | None, extended: bool) -> Future[Figures]:
         """{watcher: {pid: figures}}; taken in another thread, because asking the system takes its time."""
-        wanted = [
-            (w.name, [Asked(p.pid, p.wid, p.started) for p in w.live() if pid in (None, p.pid)]) for w in watchers
-        ]
-        taken = in_thread(lambda: workers_figures(wanted), self.not_in_loop)
+        from circus.control import sampling  # as above
+
+        taken = sampling.figures(watchers, pid, self.not_in_loop)
         return self._extended(watchers, taken) if extended else taken
 
     def _extended(self, watchers: Sequence[LiveWatcher], taken: Future[Figures]) -> Future[Figures]:
+        from circus.control import sampling  # as above
+
         extended: Future[Figures] = Future(self.not_in_loop)
 
         def begin() -> None:
             if self.loop is None or self.runtime is None or taken.exception() is not None:
                 taken.pass_on(extended)
             else:
-                extend(watchers, taken.result(), self.loop, self.face.subject).pass_on(extended)
+                sampling.extend(watchers, taken.result(), self.loop, self.face.subject).pass_on(extended)
 
         taken.add_done_callback(lambda _: self.within(begin))
         return extended

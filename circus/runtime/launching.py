@@ -6,7 +6,7 @@ import errno
 import functools
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from circus.common.convert import split_words
 from circus.common.template import expand, expand_wid
@@ -15,14 +15,15 @@ from circus.options.table import WatcherSpec
 from circus.posix.launch import INHERIT, Launch, Output
 from circus.posix.users import user_info
 
+if TYPE_CHECKING:
 
-class Shaped(Protocol):
-    """What decides where a process' output goes."""
+    class Shaped(Protocol):
+        """What decides where a process' output goes."""
 
-    @property
-    def has_stdout(self) -> bool: ...
-    @property
-    def has_stderr(self) -> bool: ...
+        @property
+        def has_stdout(self) -> bool: ...
+        @property
+        def has_stderr(self) -> bool: ...
 
 
 def command_line(spec: WatcherSpec, wid: int, variables: Callable[[], Mapping[str, Any]]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.common import names
 from circus.loop import Loop
@@ -15,13 +15,15 @@ from circus.machine.process import Process
 from circus.machine.watcher import Watcher as Decided
 from circus.options.table import WatcherSpec
 from circus.runtime import search_path
-from circus.runtime.backend import Pump
 from circus.runtime.environment import python_paths, watcher_env
 from circus.runtime.hooks import Hook, HookRunner, Outcome, Run, resolve_hook
 
+if TYPE_CHECKING:
+    from circus.runtime.backend import Pump
+
 OUTPUTS = ("stdout", "stderr")
 
-MakePump = Callable[[str, Mapping[str, Any]], Pump]
+MakePump = Callable[[str, Mapping[str, Any]], "Pump"]
 
 _ENVIRONMENT = {"env", "user_env", "uid", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver"}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from circus.posix import tree
 from circus.posix.mark import next_mark
@@ -30,23 +30,25 @@ class Worker:
         self.family: Mapping[int, ProcessEntry] = {}
 
 
-class Offspring(Protocol):
-    """Finds the descendants of workers."""
+if TYPE_CHECKING:
 
-    def mark(self) -> int | None:
-        """A birth mark for the next worker."""
+    class Offspring(Protocol):
+        """Finds the descendants of workers."""
 
-    def strangers(self) -> list[ProcessEntry]:
-        """A look around that serves any number of workers at once."""
+        def mark(self) -> int | None:
+            """A birth mark for the next worker."""
 
-    def left_by(self, worker: Worker, strangers: list[ProcessEntry], /) -> list[ProcessEntry]:
-        """Descendants of a dead worker; dead ones may be among them."""
+        def strangers(self) -> list[ProcessEntry]:
+            """A look around that serves any number of workers at once."""
 
-    def below(self, worker: Worker, /) -> list[ProcessEntry]:
-        """Descendants of a living worker, also those that are no longer below it."""
+        def left_by(self, worker: Worker, strangers: list[ProcessEntry], /) -> list[ProcessEntry]:
+            """Descendants of a dead worker; dead ones may be among them."""
 
-    def before_signal(self, worker: Worker, /) -> None:
-        """Somebody is about to signal it, and it may die of that."""
+        def below(self, worker: Worker, /) -> list[ProcessEntry]:
+            """Descendants of a living worker, also those that are no longer below it."""
+
+        def before_signal(self, worker: Worker, /) -> None:
+            """Somebody is about to signal it, and it may die of that."""
 
 
 def offspring(own: Collection[int], is_guest: bool) -> Offspring:

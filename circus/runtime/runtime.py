@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circus.common import names
 from circus.common.future import Future
@@ -18,13 +18,16 @@ from circus.machine import actions, events
 from circus.machine.actions import Action
 from circus.machine.arbiter import Arbiter as Decided
 from circus.options.table import CircusSpec
-from circus.runtime.backend import Backend, Pump
+from circus.runtime.backend import Backend
 from circus.runtime.hooks import Outcome
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.signalling import Signalling
 from circus.runtime.system import REAL, System
 from circus.runtime.workers import Workers
 from circus.wire.publisher import Publisher
+
+if TYPE_CHECKING:
+    from circus.runtime.backend import Pump
 
 logger = logging.getLogger("circus")
 

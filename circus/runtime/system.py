@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from circus.posix import tree
 from circus.posix.children import Children as RealChildren
@@ -12,18 +12,20 @@ from circus.posix.launch import Child, Launch
 from circus.posix.permission import refusal
 from circus.posix.processes import ProcessEntry
 from circus.posix.spawn import spawn
-from circus.runtime.offspring import Offspring, offspring
+from circus.runtime.offspring import offspring
 
+if TYPE_CHECKING:
+    from circus.runtime.offspring import Offspring
 
-class Children(Protocol):
-    """Our processes, as `circus.posix.children` watches them."""
+    class Children(Protocol):
+        """Our processes, as `circus.posix.children` watches them."""
 
-    @property
-    def needs_polling(self) -> bool: ...
-    def watch(self, pid: int, /) -> None: ...
-    def signal(self, pid: int, signum: int, /) -> bool: ...
-    def reap_all(self) -> None: ...
-    def close(self) -> None: ...
+        @property
+        def needs_polling(self) -> bool: ...
+        def watch(self, pid: int, /) -> None: ...
+        def signal(self, pid: int, signum: int, /) -> bool: ...
+        def reap_all(self) -> None: ...
+        def close(self) -> None: ...
 
 
 AddReader = Callable[[int, Callable[[], object]], None]

@@ -34,6 +34,7 @@ class AppendFile:
         self.line_open = False
         self.written = 0
         self.is_replaceable = not leads_into_system(self.path)
+        self._was_pipe = False
         self._identity = (0, 0)
         self._warned = False
 
@@ -49,8 +50,9 @@ class AppendFile:
 
     def open(self) -> None:
         """Open what the path leads to now, in place of what was open before. Raises OSError and changes nothing."""
-        # What was a pipe, a device or an entry of /proc is not made anew as a file.
-        fd = os.open(self.path, _FLAGS if self.is_replaceable else _FLAGS & ~os.O_CREAT, _MODE)
+        # In /dev and /proc, and in the place of a pipe, no file is made.
+        may_create = not self._was_pipe and not leads_into_system(self.path)
+        fd = os.open(self.path, _FLAGS if may_create else _FLAGS & ~os.O_CREAT, _MODE)
         try:
             os.set_blocking(fd, True)
             status = os.fstat(fd)
@@ -60,6 +62,7 @@ class AppendFile:
         self.close()
         self._fd = fd
         self.is_replaceable = stat.S_ISREG(status.st_mode) and not leads_into_system(self.path)
+        self._was_pipe = stat.S_ISFIFO(status.st_mode)
         self._identity = (status.st_dev, status.st_ino)
         self.size = status.st_size
         self._warned = False

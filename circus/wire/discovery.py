@@ -6,8 +6,11 @@ import json
 import logging
 import socket
 import struct
+from typing import TYPE_CHECKING
 
-from circus.wire.polled import Reactor
+if TYPE_CHECKING:
+    from circus.wire.polled import Reactor
+
 
 logger = logging.getLogger("circus")
 

@@ -7,7 +7,7 @@ such a change. So the descriptor only wakes the loop, and the socket itself is a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
@@ -17,12 +17,14 @@ from circus.loop import Loop, Turn
 MESSAGES_PER_PASS = 1000
 
 
-class Reactor(Protocol):
-    """What a loop must offer to the daemon's sockets."""
+if TYPE_CHECKING:
 
-    def add_reader(self, fd: int, call: Callable[[], object]) -> None: ...
-    def remove_reader(self, fd: int) -> None: ...
-    def post(self, call: Callable[[], object]) -> None: ...
+    class Reactor(Protocol):
+        """What a loop must offer to the daemon's sockets."""
+
+        def add_reader(self, fd: int, call: Callable[[], object]) -> None: ...
+        def remove_reader(self, fd: int) -> None: ...
+        def post(self, call: Callable[[], object]) -> None: ...
 
 
 class PolledSocket:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from circus.wire.endpoint import LINGER, bind
-from circus.wire.polled import Reactor
+
+if TYPE_CHECKING:
+    from circus.wire.polled import Reactor
 
 logger = logging.getLogger("circus")
 
