@@ -21,8 +21,9 @@ from circus.common.convert import signal_name
 from circus.machine import actions, events
 from circus.machine.actions import Scope
 from circus.machine.arbiter import Arbiter
+from circus.machine.phase import Phase
 from circus.machine.process import State
-from circus.machine.watcher import Phase, Watcher
+from circus.machine.watcher import Watcher
 from circus.options.table import WatcherSpec
 
 HUP, KILL, USR1, TERM = 1, 9, 10, 15

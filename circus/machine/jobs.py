@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from circus.machine.actions import Reply
-from circus.machine.watcher import Phase, Watcher
+from circus.machine.phase import Phase
+from circus.machine.watcher import Watcher
 
 
 class Outcome(NamedTuple):

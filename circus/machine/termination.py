@@ -236,6 +236,12 @@ class Termination:
         """Something does not end, whatever is sent to it."""
         return bool(self._stuck or self._refused)
 
+    def kill_text(self, now: float) -> str:
+        """For people: when the first of those that do not end is killed."""
+        serials = [process.serial for process in self._table.in_state(State.ENDING)]
+        times = [at for serial in serials if (at := self._deadlines.get((Timer.KILL, serial))) is not None]
+        return f"SIGKILL in {min(times) - now:.0f} s" if times else ""
+
     def reason(self) -> str:
         """For people; empty if nothing is stuck."""
         if self._refused:

@@ -2,19 +2,12 @@
 
 Wanted                      Seen
   `wanted`   active or not    `phase`    where its life stands
-  `target`   how many         `table`   its processes and their states
+  `target`   how many         `table`    its processes and their states
   `generation` how new        `slots`    worker numbers that are waiting after a death
-
-    STOPPED ──> PREPARING ──> STARTING ──> FINISHING ──> ACTIVE ──> STOPPING ──> STOPPED
-               before_start    spawning    after_start
 
 A request changes what is wanted and returns. `settle` compares both columns and hands out actions; called again
 without a new fact or a passed deadline it hands out nothing. Stop wins over everything at once; a start during a
 stop lets the stop come to its end and then starts, so that hooks and events always come in whole rounds.
-
-Reload raises `generation`. A process of an older one is surplus: replaced after its successors are up (graceful),
-or one at a time (sequential). Worker numbers that wait after a crash count as held, so that a crash loop is never
-escaped by taking another number.
 
 Who decides what: this module the phases of life; `pool` how many processes there are, and of which generation;
 `termination` how one of them ends; `backoff` which worker numbers wait after a death; `stopping` the steps of a stop;
@@ -25,7 +18,6 @@ They share a `Context`; none of them knows the watcher.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from enum import Enum
 
 from circus.common import names
 from circus.common.convert import exit_text
@@ -34,6 +26,7 @@ from circus.machine.awaited_hook import AwaitedHook
 from circus.machine.backoff import Backoff
 from circus.machine.context import Context
 from circus.machine.deadlines import Timer
+from circus.machine.phase import Phase
 from circus.machine.pool import Pool
 from circus.machine.process import Process, State
 from circus.machine.process_table import ProcessTable
@@ -41,22 +34,6 @@ from circus.machine.progress_timeout import START_TIMEOUT, STOP_TIMEOUT, Progres
 from circus.machine.stopping import Stopping
 from circus.machine.termination import Termination
 from circus.options.table import WatcherSpec
-
-
-class Phase(Enum):
-    """The value is what `status` answers."""
-
-    STOPPED = names.STOPPED
-    PREPARING = "preparing"
-    STARTING = names.STARTING
-    FINISHING = "finishing"
-    ACTIVE = names.ACTIVE
-    STOPPING = names.STOPPING
-
-
-_STATUS = {Phase.PREPARING: names.STOPPED, Phase.FINISHING: names.STARTING}
-_BEGINNING = (Phase.PREPARING, Phase.STARTING, Phase.FINISHING)
-_RUNNING = (Phase.STARTING, Phase.FINISHING, Phase.ACTIVE)
 
 
 class Watcher:
@@ -101,7 +78,7 @@ class Watcher:
 
     @property
     def status(self) -> str:
-        return _STATUS.get(self.phase, self.phase.value)
+        return self.phase.status
 
     @property
     def refusal(self) -> str:
@@ -115,7 +92,7 @@ class Watcher:
     @property
     def is_running(self) -> bool:
         """Its processes are there, or on their way."""
-        return self.phase in _RUNNING
+        return self.phase.is_running
 
     @property
     def stop_hangs(self) -> bool:
@@ -131,7 +108,7 @@ class Watcher:
     @property
     def is_begun(self) -> bool:
         """Its start went as far as it can by itself: up, in trouble, or down again."""
-        if self.phase in _BEGINNING and self.pool.failures:
+        if self.phase.is_beginning and self.pool.failures:
             return True
         return self._start_timeout.is_over or self.phase is Phase.ACTIVE or not self.wanted
 
@@ -151,16 +128,11 @@ class Watcher:
         """What is wrong, for people; empty if all is well."""
         if self.waits_for_namesake and self.wanted:
             return f"waits until the former '{self.name}' has stopped"
-        reason = self.pool.reason(now) if self.phase in _RUNNING else ""
+        reason = self.pool.reason(now) if self.phase.is_running else ""
         timeout = self._start_timeout.reason() or self._stop_timeout.reason()
         waiting = self._awaited.reason(now) or self.trouble or timeout
-        return self._termination.reason() or reason or waiting or self.obstacle or self._kill_text(now)
-
-    def _kill_text(self, now: float) -> str:
-        """When the first of its processes is killed that do not end."""
-        ending = self.table.in_state(State.ENDING) if self.phase is Phase.STOPPING else ()
-        times = [at for process in ending if (at := self.kill_at(process.serial)) is not None]
-        return f"SIGKILL in {min(times) - now:.0f} s" if times else ""
+        kill = self._termination.kill_text(now) if self.phase is Phase.STOPPING else ""
+        return self._termination.reason() or reason or waiting or self.obstacle or kill
 
     @property
     def awaits_early_exit(self) -> bool:
@@ -175,7 +147,7 @@ class Watcher:
         self.starts += 1
         self._waits_for_number = False
         self._context.trouble = ""
-        if self.phase in _RUNNING:
+        if self.phase.is_running:
             self.pool.start_again()
         self._made_progress(now)
 
@@ -189,7 +161,7 @@ class Watcher:
 
     def reload(self, now: float, sequential: bool = False) -> None:
         """Replace every process without a gap; a stopped watcher is started."""
-        if self.phase not in _RUNNING:
+        if not self.phase.is_running:
             self.start(now)
         elif self.spec.send_hup:
             self.pool.hang_up()
@@ -198,7 +170,7 @@ class Watcher:
 
     def replace(self, now: float, sequential: bool = False) -> None:
         """Replace every process, whatever `send_hup` says; nothing if none runs."""
-        if self.phase in _RUNNING:
+        if self.phase.is_running:
             self._context.trouble = ""
             self.pool.replace(sequential)
 
@@ -243,7 +215,7 @@ class Watcher:
             self.table.move(process, State.BORN)
             self._termination.end(process, now)
             return
-        if self.phase in _RUNNING:
+        if self.phase.is_running:
             self._context.trouble = ""
         self._made_progress(now)
         self.pool.spawned(process, now)
@@ -256,7 +228,7 @@ class Watcher:
 
     def spawn_failed(self, now: float, serial: int, text: str) -> None:
         process = self._context.expect(serial, State.FORKING, State.DOOMED)
-        if process.state is State.DOOMED or self.phase not in _RUNNING:
+        if process.state is State.DOOMED or not self.phase.is_running:
             self.pool.cancel(process)
         else:
             self._go_on(now, self.pool.spawn_failed(process, now, text))
@@ -281,7 +253,7 @@ class Watcher:
         self._context.log("info", f"{self.name} [{process.pid}] {text}")
         if self.awaits_early_exit and (self.spec.respawn or process.exit_code):
             self.early_exit = f"a process {text}"
-        return self.pool.died(process, now) if self.phase in _RUNNING else ""
+        return self.pool.died(process, now) if self.phase.is_running else ""
 
     def remaining(self, now: float, serial: int, pids: tuple[int, ...], text: str) -> None:
         process = self.table.get(serial)
@@ -320,7 +292,7 @@ class Watcher:
         return self._context.take_actions()
 
     def _tend(self, now: float) -> bool:
-        return self.phase in _RUNNING and self.pool.tend(now) > 0
+        return self.phase.is_running and self.pool.tend(now) > 0
 
     def _step(self, now: float) -> bool:
         """One step of the phase; True if another may follow at once."""
@@ -404,7 +376,7 @@ class Watcher:
         self._context.trouble = trouble
         self.wanted = self._waits_for_number = False
         self._start_timeout.drop()
-        if self.phase in _RUNNING:
+        if self.phase.is_running:
             self.phase = Phase.STOPPING
             self.pool.halt()
             self._stopping.begin(now)
@@ -414,7 +386,7 @@ class Watcher:
 
     def _go_on(self, now: float, trouble: str) -> None:
         """Unless something said why that is impossible. In a stop it does not matter any more."""
-        if trouble and self.phase in _RUNNING:
+        if trouble and self.phase.is_running:
             self._fail(now, trouble)
 
     def _fail(self, now: float, trouble: str) -> None:
@@ -481,6 +453,6 @@ class Watcher:
                 pass
 
     def _expire(self, process: Process, now: float) -> None:
-        if self.phase in _RUNNING:
+        if self.phase.is_running:
             self._context.log("info", f"{self.name} [{process.pid}] reached its max_age")
             self._termination.end(process, now)

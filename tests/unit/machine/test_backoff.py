@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from circus.machine.watcher import Phase
+from circus.machine.phase import Phase
 from tests.sim import NEVER, Hook, Program, Sim
 
 CRASHING = Program(lives=0.0, code=1)

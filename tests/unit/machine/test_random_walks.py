@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, precondition, rule
 
 from circus.common import names
-from circus.machine.watcher import Phase, Watcher
+from circus.machine.phase import Phase
+from circus.machine.watcher import Watcher
 from tests.sim import KILL, NEVER, TERM, USR1, Hook, Program, Sim
 
 HOOKS = [hook for hook in names.HOOKS if hook != names.EXTENDED_STATS]

@@ -6,8 +6,8 @@ import pytest
 
 from circus.machine.actions import Action, Spawn
 from circus.machine.arbiter import SPAWNS_PER_PASS, Arbiter
+from circus.machine.phase import Phase
 from circus.machine.progress_timeout import STOP_TIMEOUT
-from circus.machine.watcher import Phase
 from circus.options.table import WatcherSpec
 from tests.sim import NEVER, Program, Sim
 

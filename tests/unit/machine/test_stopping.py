@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from circus.machine.phase import Phase
 from circus.machine.progress_timeout import STOP_TIMEOUT
 from circus.machine.stopping import CLOSE_STREAMS_TIMEOUT
-from circus.machine.watcher import Phase
 from tests.sim import NEVER, TERM, Hook, Program, Sim
 
 

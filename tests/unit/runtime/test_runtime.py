@@ -9,7 +9,7 @@ import pytest
 
 from circus.exc import ConflictError, SpawnError
 from circus.machine import actions
-from circus.machine.watcher import Phase
+from circus.machine.phase import Phase
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.runtime import STOPPED
 
