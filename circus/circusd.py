@@ -20,7 +20,7 @@ from circus.posix.daemon import closerange as closerange
 from circus.posix.daemon import daemonize as daemonize
 from circus.posix.daemon import get_maxfd as get_maxfd
 from circus.posix.pidfile import Pidfile
-from circus.posix.standard import guarded
+from circus.posix.standard import complain, guarded
 
 if TYPE_CHECKING:
     from circus.config import Problem
@@ -110,7 +110,7 @@ def check(path: str, show: bool) -> int:
 def _print(problems: list[Problem]) -> None:
     for problem in problems:
         weight = "error" if problem.fatal or problem.skips else "warning"
-        print(f"{weight}: {problem}", file=sys.stderr)
+        complain(f"{weight}: {problem}")
 
 
 def _is_usable(problems: list[Problem]) -> bool:
@@ -204,7 +204,7 @@ def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSp
 def _fail(text: str, options: CircusSpec | None = None, starter: Starter | None = None, code: int = 1) -> int:
     """Say why circusd ends: on the terminal, to who waits for a daemon, and in the log if that is another place."""
     text = f"circusd: error: {text}"
-    print(text, file=sys.stderr)
+    complain(text)
     if starter is not None:
         starter.tell(code, text)
     if options is not None and (options.logoutput or "-") != "-":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
+from circus.posix.standard import complain
+
 # Exit codes, the same with and without --json.
 OK = 0
 FAILED = 1
@@ -25,7 +27,11 @@ def say(text: str, file: TextIO | None = None) -> None:
     if file.isatty():
         text = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
     encoding = file.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    if file is sys.stderr:
+        complain(text)
+    else:
+        print(text, file=file, flush=True)
 
 
 def coloured(text: str) -> str:

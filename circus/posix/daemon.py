@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 
-from circus.posix.standard import open_standard
+from circus.posix.standard import complain, open_standard
 
 MAXFD = 1024
 """What is assumed where the system names no limit."""
@@ -63,6 +63,7 @@ def daemonize_watched() -> Starter:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if os.fork():
         signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who waits may go at once; the daemon is in another session
         os.close(mouth)
         os._exit(_hear(ear))
     os.setsid()
@@ -84,10 +85,7 @@ def _hear(ear: int) -> int:
     if not code:
         code, text = "1", "circusd: error: it ended before it listened, without a word; its log may tell more"
     if text:
-        try:
-            print(text, file=sys.stderr, flush=True)
-        except (OSError, ValueError, AttributeError):
-            pass  # nobody reads it, or standard error is closed
+        complain(text)
     return int(code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
 
 def open_standard() -> None:
@@ -30,17 +31,26 @@ def guarded(name: str, work: Callable[[], int], failed: int = 1) -> int:
     Call it first: it opens what is closed, before other files get these numbers.
     """
     open_standard()
+    error: OSError | None = None
     try:
         code = _exit_code(work)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # of `program | head` the reader has gone, and knows that
-        _give_up_output()
-        return failed
     except OSError as exc:
-        _give_up_output()
-        print(f"{name}: error: {exc.strerror or exc}", file=sys.stderr)
-        return failed
+        code, error = failed, exc
+    unwritten = _flush(sys.stdout, 1)
+    if unwritten is not None:
+        code, error = code or failed, unwritten
+    if error is not None and not isinstance(error, BrokenPipeError):  # of `program | head` the reader has gone, and knows
+        complain(f"{name}: error: {error.strerror or error}")
+    _flush(sys.stderr, 2)  # nobody can be told, and the work is what it was
+    return code
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error. That it cannot be written changes nothing of what is being done."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass
 
 
 def _exit_code(work: Callable[[], int]) -> int:
@@ -52,8 +62,13 @@ def _exit_code(work: Callable[[], int]) -> int:
         return exc.code or 0
 
 
-def _give_up_output() -> None:
-    """Without this the interpreter complains when it flushes at exit, and ends with 120."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
+def _flush(file: TextIO, fd: int) -> OSError | None:
+    """Why what was printed cannot be written. The interpreter, which flushes once more and would end with 120, can then."""
+    try:
+        file.flush()
+    except OSError as exc:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, fd)
+        os.close(null)
+        return exc
+    return None

@@ -123,11 +123,22 @@ def test_daemon_outlives_a_terminal_that_is_gone_before_it_is_told(setting: Sett
         assert "SIG_HUP" not in setting.log.read_text()
 
 
-def test_who_started_it_may_go_and_the_daemon_stays(setting: Setting) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+def test_who_started_it_may_go_and_the_daemon_stays(setting: Setting, signum: int) -> None:
+    (setting.directory / "zmq.py").write_text(
+        f"import os, sys\nopen({str(setting.directory / 'loads')!r}, 'w').close()\n"
+        f"open({str(setting.directory / 'go')!r}).read()\n"
+        "sys.path.remove(os.path.dirname(__file__))\ndel sys.modules['zmq']\nimport zmq\n"
+    )
+    os.mkfifo(setting.directory / "go")
     command = [sys.executable, "-m", "circus.circusd", "--daemon", str(setting.config)]
-    starter = subprocess.Popen(command)
-    wait_for((setting.directory / "pid").exists)
-    starter.send_signal(signal.SIGKILL)
-    starter.wait()
+    env = {**os.environ, "PYTHONPATH": str(setting.directory)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as starter:
+        wait_for((setting.directory / "loads").exists)
+        starter.send_signal(signum)
+        assert starter.wait(20) == -signum
+        (setting.directory / "go").write_text("")
+        assert starter.stderr is not None
+        assert starter.stderr.read() == ""
     with setting.ended():
         wait_for(lambda: setting.call("numwatchers")["numwatchers"] == 1)

@@ -52,6 +52,62 @@ def test_help_that_nobody_reads_makes_no_noise(module: str) -> None:
     assert done.stderr == ""
 
 
+# Unbuffered, an error shows at the write; buffered, at the latest when the interpreter ends.
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def _buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
+FULL = ["2>/dev/full", ">/dev/full 2>&1"]
+
+
+@pytest.mark.parametrize("how", FULL)
+@pytest.mark.parametrize("module", PROGRAMS.values(), ids=PROGRAMS)
+@pytest.mark.usefixtures("_buffering")
+def test_exit_code_is_that_of_the_work_when_standard_error_is_full(module: str, how: str) -> None:
+    assert run(how, module, "--nonsense").returncode == 2
+
+
+@pytest.mark.usefixtures("_buffering")
+def test_exit_code_is_that_of_the_answer_when_standard_error_is_full(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "[watcher:a]\ncmd = sleep 1000\n") as daemon:
+        daemon.wait_for_status("a", "active")
+        where = ["circus.circusctl", "--endpoint", daemon.endpoints.control]
+        assert run("2>/dev/full", *where, "stop", "nobody").returncode == 3
+        assert run("2>/dev/full >/dev/full", *where, "stop", "a", "--waiting").returncode == 1
+        assert daemon.call("status", name="a")["status"] == "stopped"
+
+
+@pytest.mark.usefixtures("_buffering")
+def test_prompt_goes_on_with_a_full_standard_error(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "[watcher:a]\ncmd = sleep 1000\n") as daemon:
+        daemon.wait_for_status("a", "active")
+        command = [sys.executable, "-m", "circus.circusctl", "--endpoint", daemon.endpoints.control]
+        with open("/dev/full", "w") as full:
+            subprocess.run(command, input="stop nobody\nstop a --waiting\n", text=True, stderr=full, timeout=60)
+        assert daemon.call("status", name="a")["status"] == "stopped"
+
+
+@pytest.mark.usefixtures("_buffering")
+def test_daemon_with_a_full_standard_error_runs_and_ends_well(tmp_path: Path) -> None:
+    endpoints = ipc_endpoints(tmp_path)
+    config = tmp_path / "circus.ini"
+    config.write_text(f"{endpoints.section}\n[watcher:a]\ncmd = sleep 1000\n")
+    command = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", sys.executable, "-m", "circus.circusd", str(config)]
+    with subprocess.Popen(command) as process, CircusClient(endpoint=endpoints.control, timeout=20) as client:
+        wait_for(lambda: client.send_message("status").get("statuses", {}).get("a") == "active")
+        client.send_message("quit", waiting=True)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.usefixtures("_buffering")
+def test_problems_that_cannot_be_told_keep_no_check_from_its_end(tmp_path: Path) -> None:
+    config = tmp_path / "circus.ini"
+    config.write_text("[watcher:a]\ncmd = sleep 1000\nnumproceses = 2\n")
+    assert run("2>/dev/full", "circus.circusd", "--check", str(config)).returncode == 0
+    assert f"{config}: good" in run("2>/dev/full", "circus.circusd", "--check", str(config)).stdout
+
+
 @pytest.mark.parametrize("how", CLOSED)
 def test_command_is_carried_out_whatever_is_closed(tmp_path: Path, how: str) -> None:
     with Daemon(tmp_path, "[watcher:a]\ncmd = sleep 1000\n") as daemon:

@@ -17,7 +17,7 @@ from circus import __version__
 from circus.common.flags import Flag, Usage, defaults, error_text, parse_flags, usage_text
 from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_STATS, DEFAULT_ENDPOINT_SUB
 from circus.posix.logs import LOG_LEVELS, configure_logger, write_for_circusd
-from circus.posix.standard import guarded
+from circus.posix.standard import complain, guarded
 
 logger = logging.getLogger("circus")
 
@@ -43,7 +43,7 @@ def _main(args: Sequence[str]) -> int:
     try:
         flags = parse(args)
     except Usage as exc:
-        print(f"circusd-stats: error: {exc}\nTry: circusd-stats --help", file=sys.stderr)
+        complain(f"circusd-stats: error: {exc}\nTry: circusd-stats --help")
         return 2
     if "help" in flags:
         print(usage())
@@ -78,7 +78,7 @@ def run(flags: dict[str, str]) -> int:
             signal.signal(signum, lambda *_: streamer.stop())
         streamer.run()
     except (OSError, CallError) as exc:
-        print(f"circusd-stats: error: {error_text(exc)}", file=sys.stderr)
+        complain(f"circusd-stats: error: {error_text(exc)}")
         return 1
     return 0
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from circus import __version__
 from circus.common.names import DEFAULT_ENDPOINT_STATS
 from circus.exc import CallError
-from circus.posix.standard import guarded
+from circus.posix.standard import complain, guarded
 from circus.stats.feed import StatsClient
 from circus.stats.top.model import Model, Round
 
@@ -106,7 +106,7 @@ def collect(client: StatsClient, model: Model, timeout: float) -> bool:
 
 
 def _fail(text: str) -> int:
-    print(f"circus-top: {text}", file=sys.stderr, flush=True)
+    complain(f"circus-top: {text}")
     return FAILED
 
 
