@@ -152,7 +152,7 @@ def serve(path: str, flags: dict[str, str]) -> int:
         return _fail(error_text(exc), options, starter)
     _log_problems(problems)
     try:
-        _run(spec, path, chosen, lambda: starter.tell(0))
+        _run(spec, path, chosen, lambda: starter.tell(0, _warning(logs.trouble())))
     except (OSError, ImportError) as exc:
         return _fail(error_text(exc), options, starter)
     finally:
@@ -185,6 +185,10 @@ def _run(spec: ConfigSpec, path: str, chosen: dict[str, str], listening: Callabl
         if not restart:
             return
         spec = _read_again(spec, path, chosen)
+
+
+def _warning(text: str) -> str:
+    return text and f"circusd: warning: {text}"
 
 
 def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSpec:

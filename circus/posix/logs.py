@@ -6,10 +6,11 @@ import logging
 import os
 import stat
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 from circus.common import names
 from circus.posix.error_log import ErrorLog
+from circus.posix.log_trouble import TroubleHandler
 
 LOG_LEVELS: dict[str, int] = {name: getattr(logging, name.upper()) for name in names.LOG_LEVELS}
 LOG_FMT = "%(asctime)s %(name)s[%(process)d] [%(levelname)s] %(message)s"
@@ -48,6 +49,11 @@ def release() -> None:
     _install(None)
 
 
+def trouble() -> str:
+    """Why the log cannot be written at the moment; empty if it can, as far as we know."""
+    return _installed.trouble.text if isinstance(_installed, TroubleHandler) else ""
+
+
 def _install(handler: logging.Handler | None) -> None:
     global _installed
     previous, _installed = _installed, handler
@@ -68,26 +74,28 @@ def _handler(output: str) -> tuple[logging.Handler, str]:
 
 
 def _syslog_handler(url: str) -> logging.Handler:
-    from logging.handlers import SysLogHandler  # here, because it costs the daemon 0.4 MiB
     from urllib.parse import urlparse
 
+    from circus.posix.syslog import SysLog  # here, because it costs the daemon 0.4 MiB
+
     parts = urlparse(url)
-    facility = parts.query if parts.query in SysLogHandler.facility_names else "user"
+    facility = parts.query if parts.query in SysLog.facility_names else "user"
     address: tuple[str, int] | str = parts.path
     if parts.hostname:
         address = (parts.hostname, parts.port or 514)
-    return SysLogHandler(address, SysLogHandler.facility_names[facility])
+    return SysLog(address, SysLog.facility_names[facility])
 
 
-class LogFile(logging.FileHandler):
+class LogFile(TroubleHandler, logging.FileHandler):
     """A log file that is opened again when somebody moved or removed it (as `logrotate` does).
 
     Like `logging.handlers.WatchedFileHandler`, but an error while doing so never reaches who logs: the old file
-    goes on being written until the new one can be opened.
+    goes on being written until the new one can be opened. A full disk is told of once.
     """
 
     def __init__(self, filename: str) -> None:
-        super().__init__(filename, encoding="utf-8", errors="backslashreplace")
+        TroubleHandler.__init__(self, filename)
+        logging.FileHandler.__init__(self, filename, encoding="utf-8", errors="backslashreplace")
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = self.stream
@@ -97,8 +105,14 @@ class LogFile(logging.FileHandler):
             except OSError:
                 pass  # the directory is gone or full; the next record tries again
             else:
-                stream.close()
+                _close(stream)
         super().emit(record)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError:
+            pass  # the disk is full; what it still held is counted as lost
 
     def _was_moved(self, fd: int) -> bool:
         opened = os.fstat(fd)
@@ -109,6 +123,13 @@ class LogFile(logging.FileHandler):
         except OSError:
             return True
         return (there.st_dev, there.st_ino) != (opened.st_dev, opened.st_ino)
+
+
+def _close(stream: TextIO) -> None:
+    try:
+        stream.close()
+    except OSError:
+        pass  # the disk is full; what it still held is counted as lost
 
 
 def write_for_circusd() -> None:

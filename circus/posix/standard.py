@@ -39,7 +39,7 @@ def guarded(name: str, work: Callable[[], int], failed: int = 1) -> int:
     unwritten = _flush(sys.stdout, 1)
     if unwritten is not None:
         code, error = code or failed, unwritten
-    if error is not None and not isinstance(error, BrokenPipeError):  # of `program | head` the reader has gone, and knows
+    if error is not None and not isinstance(error, BrokenPipeError):  # the reader of `program | head` knows
         complain(f"{name}: error: {error.strerror or error}")
     _flush(sys.stderr, 2)  # nobody can be told, and the work is what it was
     return code
@@ -63,7 +63,7 @@ def _exit_code(work: Callable[[], int]) -> int:
 
 
 def _flush(file: TextIO, fd: int) -> OSError | None:
-    """Why what was printed cannot be written. The interpreter, which flushes once more and would end with 120, can then."""
+    """Why what was printed cannot be written; the interpreter, which would end with 120, flushes to /dev/null then."""
     try:
         file.flush()
     except OSError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,22 @@ def test_daemon_outlives_a_terminal_that_is_gone_before_it_is_told(setting: Sett
     with setting.ended():
         wait_for(lambda: setting.call("status", name="a")["status"] == "active")
         assert "SIG_HUP" not in setting.log.read_text()
+
+
+def test_log_that_cannot_be_written_is_told_by_who_started_it_and_the_daemon_runs(setting: Setting) -> None:
+    path = setting.directory / "syslog"
+    run = setting.start("--log-output", f"syslog://{path}")
+    with setting.ended():
+        why = "No such file or directory; lines may be lost until it can"
+        assert run.returncode == 0
+        assert run.stderr == f"circusd: warning: the log syslog://{path} cannot be written: {why}\n"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+            server.bind(str(path))
+            server.settimeout(20)
+            setting.call("restart", name="a", waiting=True)
+            received = b""
+            while b"is written again" not in received:
+                received = server.recv(4096)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])

@@ -227,3 +227,20 @@ def test_a_logging_configuration_of_another_kind_is_refused(tmp_path):
 def test_a_missing_logging_configuration_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         logs.configure_logger(logger, loggerconfig=str(tmp_path / "l.json"))
+
+
+# ---- a full disk -------------------------------------------------------------------------------------------------
+
+
+def test_file_that_cannot_be_written_is_told_of_once_and_when_it_can_again(root_logger, tmp_path, capfd):
+    path = tmp_path / "log"
+    path.symlink_to("/dev/full")
+    logs.configure_logger(logger, output=str(path))
+    for _ in range(3):
+        logger.error("lost")
+    assert capfd.readouterr().err == (
+        f"the log {path} cannot be written: No space left on device; lines may be lost until it can\n"
+    )
+    assert logs.trouble()
+    logs.release()
+    assert logs.trouble() == ""
