@@ -10,7 +10,7 @@ from circus.posix.standard import complain
 
 
 class Trouble:
-    """What is wrong with the log at `place`. Lines that it did not take at once are counted; `say` is told of the turns."""
+    """What is wrong with the log at `place`. Lines not taken at once are counted; `say` is told of the turns."""
 
     def __init__(self, place: str, say: Callable[[str], object] = complain) -> None:
         self.text = ""
