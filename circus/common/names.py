@@ -64,6 +64,10 @@ HOOKS_IGNORING_FAILURE = frozenset((BEFORE_STOP, AFTER_STOP, BEFORE_SIGNAL, AFTE
 # Of `loglevel` and `--log-level`, in any case.
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
+# What `class` of a stream may name without a dot; those that append to `filename`, and all of them.
+FILE_STREAM_CLASSES = ("FileStream", "WatchedFileStream", "TimedRotatingFileStream")
+STREAM_CLASSES = (*FILE_STREAM_CLASSES, "QueueStream", "StdoutStream", "FancyStdoutStream")
+
 # Watchers that run a part of Circus, beside those of plugins.
 STATS_WATCHER = "circusd-stats"
 OWN_WATCHERS = (STATS_WATCHER, "circushttpd")

@@ -14,16 +14,6 @@ from circus.options.table import CircusSpec, ConfigSpec, StreamSpec, WatcherSpec
 
 SECTIONS = ("circus", "env", "watcher:NAME", "socket:NAME", "plugin:NAME", "env:PATTERN")
 
-# The classes a stream option may name without a dot.
-STREAM_CLASSES = (
-    "FileStream",
-    "WatchedFileStream",
-    "TimedRotatingFileStream",
-    "QueueStream",
-    "StdoutStream",
-    "FancyStdoutStream",
-)
-
 
 def unavailable(config: ConfigSpec) -> list[Problem]:
     """What is asked for and not possible in this version. Each line goes when its part is there."""
@@ -178,6 +168,6 @@ def _impossible_stream(conf: Mapping[str, object]) -> tuple[str, str] | None:
         return None  # a class of the user's own: only it can tell
     if not name and "filename" not in conf:
         return next(iter(conf)), "a stream needs a class or a filename"
-    if name and name not in STREAM_CLASSES:
-        return "class", f"there is no stream class {name}{_did_you_mean(name, STREAM_CLASSES)}"
+    if name and name not in names.STREAM_CLASSES:
+        return "class", f"there is no stream class {name}{_did_you_mean(name, names.STREAM_CLASSES)}"
     return stream_fault(conf)

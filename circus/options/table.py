@@ -10,6 +10,7 @@ from circus.common.names import (
     DEFAULT_ENDPOINT_DEALER,
     DEFAULT_ENDPOINT_STATS,
     DEFAULT_ENDPOINT_SUB,
+    STREAM_CLASSES,
 )
 from circus.options.kinds import (
     ARGS,
@@ -125,7 +126,7 @@ class StreamSpec(Spec):
 
     __slots__ = ()
 
-    stream_class = Option(OPTIONAL_TEXT, None, STREAM, "FileStream, WatchedFileStream, TimedRotatingFileStream, QueueStream, StdoutStream, FancyStdoutStream, or a dotted name; a filename alone means FileStream", name="class")
+    stream_class = Option(OPTIONAL_TEXT, None, STREAM, f"{', '.join(STREAM_CLASSES)}, or a dotted name; a filename alone means FileStream", name="class")
     filename = Option(OPTIONAL_TEXT, None, STREAM, "file to append to; without one a temporary file is used")
     max_bytes = Option(INTEGER, 0, STREAM, "size at which FileStream starts a new file; 0: never", unit="bytes")
     backup_count = Option(INTEGER, 0, STREAM, "how many old files are kept")

@@ -28,10 +28,6 @@ MakePump = Callable[[str, Mapping[str, Any]], "Pump"]
 _ENVIRONMENT = {"env", "user_env", "uid", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver"}
 
 
-def _nothing() -> None:
-    """Nobody waits for it."""
-
-
 class Prepared(NamedTuple):
     """Everything about another spec that can fail, done. `streams` are those that differ."""
 
@@ -210,7 +206,7 @@ class LiveWatcher:
         if self.pump is not None:
             self.pump.reopen()
 
-    def close_streams(self, done: Callable[[], object] = _nothing) -> None:
+    def close_streams(self, done: Callable[[], object] = lambda: None) -> None:
         """Write what there is and close them; `done` is called in the loop when that is done."""
         pump, self.pump = self.pump, None
         if pump is None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from circus.common import names
 from circus.common.convert import nearest, resolve_name
 from circus.config.reader import Remark
 from circus.exc import ImportStringError, SpawnError
@@ -27,7 +28,7 @@ from circus.runtime.launching import command_line, variables_of
 OUTPUTS = ("stdout_stream", "stderr_stream")
 
 # These append to `filename`; no class means the first one.
-_FILE_CLASSES = ("", "FileStream", "WatchedFileStream", "TimedRotatingFileStream")
+_FILE_CLASSES = ("", *names.FILE_STREAM_CLASSES)
 
 
 def rehearse(config: ConfigSpec, environ: Mapping[str, str]) -> Iterator[Remark]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queue import Empty, Queue
 from typing import Any, cast
 
+from circus.common import names
 from circus.common.convert import resolve_name
 from circus.exc import ImportStringError
 from circus.stream.base import Stream
@@ -26,12 +27,7 @@ __all__ = [
     "get_stream",
 ]
 
-_CLASSES: dict[str, Any] = {
-    cls.__name__: cls
-    for cls in (
-        FancyStdoutStream, FileStream, QueueStream, StdoutStream, TimedRotatingFileStream, WatchedFileStream,
-    )
-}  # fmt: skip
+_CLASSES: dict[str, Any] = {name: globals()[name] for name in names.STREAM_CLASSES}
 
 
 def get_stream(conf: dict[str, Any] | None, reload: bool = False) -> Stream | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from circus.common import names
 from circus.stream.base import LINE_LIMIT, as_bytes
 
 logger = logging.getLogger("circus")
 
-# How `circus.options.own_programs` has its programs write a line: `[WARNING] text`.
-_LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
+# As they stand in a line: `[WARNING] text`.
+_LEVELS = {name: getattr(logging, name) for name in map(str.upper, names.LOG_LEVELS)}
 
 
 class LogStream:

@@ -40,7 +40,8 @@ class Pump:
     - `name`: the watcher's, for the log and the thread.
     - `streams`: for "stdout" and "stderr" the stream object; output without one is read and thrown away.
     - `post`: runs a callable later in the main loop; called from the pump's thread.
-    - `on_drained(pid)`: posted after `finish(pid)`, when everything the process wrote was handed to the streams.
+    - `on_drained(pid)`: posted after `finish(pid)`, when everything the process wrote was handed to the streams;
+      circusd need not know, tests wait for it.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Pump:
         """Have the streams open their files anew."""
         self._mailbox.put(self._reopen)
 
-    def close(self, done: Callable[[], object]) -> None:
+    def close(self, done: Callable[[], object] = lambda: None) -> None:
         """Read what the pipes hold now, close streams and descriptors, end the thread, then post `done`.
 
         May be called again: each `done` is posted once. A stream that blocks delays `done`, and nothing else.
@@ -125,7 +126,7 @@ class Pump:
         return not self._thread.is_alive()
 
     def stats(self) -> dict[str, dict[str, int]]:
-        """For each output the bytes `read` from the programs and those of them that were `dropped`."""
+        """For each output the bytes `read` from the programs and those of them that were `dropped`; for tests."""
         return {kind: {"read": sink.received, "dropped": sink.dropped} for kind, sink in list(self._sinks.items())}
 
     def _tell_drained(self, pid: int) -> None:
@@ -304,7 +305,7 @@ class Pump:
                 self._close_sinks()
                 if self._mailbox.shut_if_empty():
                     break
-        except Exception:  # nobody shall wait for `done` because of a fault of ours
+        except Exception:  # `done` is promised, whatever is wrong with us
             self._log.exception("the pump of watcher %r stumbled while it closed", self.name)
         self._mailbox.close()
         self._close_selector()

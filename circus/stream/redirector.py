@@ -50,7 +50,7 @@ class Redirector:
         pump, self._pump = self._pump, None
         self.running = False
         if pump is not None:
-            pump.close(_nothing)
+            pump.close()
             if not pump.join(STOP_TIMEOUT):
                 logger.warning("a stream takes more than %g s to close; it goes on in its own thread", STOP_TIMEOUT)
         return len(self.pipes)
@@ -101,7 +101,3 @@ def _descriptors(process: Any) -> Iterator[tuple[str, int]]:
 
 def _call(call: Callable[[], object]) -> None:
     call()
-
-
-def _nothing() -> None:
-    pass

@@ -61,7 +61,7 @@ class Sink:
 
     def open(self) -> None:
         if self.stream is not None:
-            self._attempt(_nothing, 0)  # opening is a part of every attempt until it succeeded
+            self._attempt(lambda: None, 0)  # opening is a part of every attempt until it succeeded
 
     def reopen(self) -> None:
         """Log files were moved: write to new ones from now on."""
@@ -178,10 +178,6 @@ class Sink:
                 self._untold,
             )
             self._untold = 0
-
-
-def _nothing() -> None:
-    pass
 
 
 def _piece_end(data: bytes, start: int) -> int:

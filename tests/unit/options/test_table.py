@@ -4,7 +4,7 @@ import pytest
 
 from circus import stream
 from circus.common import names
-from circus.config.check import STREAM_CLASSES
+from circus.common.names import STREAM_CLASSES
 from circus.options.kinds import HOOK, RLIMIT, STREAM_VALUE
 from circus.options.option import Effect, Family
 from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, StreamSpec, WatcherSpec
