@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from circus.common.convert import error_text
 from circus.common.future import Future, gather
 from circus.config import fatal_texts, read
 from circus.control.operations import Operations, Reply, reasons
@@ -53,7 +54,7 @@ def prepare(
         try:
             made.prepare(step, build)
         except Exception as exc:  # a user's module may raise anything when it is imported
-            faults.append(f"watcher {step.name}: {exc}")
+            faults.append(f"watcher {step.name}: {error_text(exc)}")
     if faults:
         made.discard()
         raise MessageError(NOT_USED + "; ".join(faults))
@@ -100,8 +101,8 @@ class Reconfiguration:
         watcher = self._registry.get(step.name)
         if step.kind is StepKind.REMOVE:
             return operations.remove(watcher.key)
-        was_wanted = watcher.decided.wanted
+        is_missed = watcher.decided.is_missed  # before the change, which may take the reason away
         future = operations.change(watcher.key, self._changed[step.name])
-        if step.kind is StepKind.RECREATE and was_wanted:  # one that was stopped by hand stays so
+        if step.kind is StepKind.RECREATE and is_missed:  # one that was stopped by hand stays so
             return operations.restart([watcher.key], single=True)
         return future

@@ -56,7 +56,7 @@ class Watcher:
         self.rounds = 0  # times it came to a full stop
         self.stops = 0  # times a stop was asked for
         self.starts = 0  # times a start was asked for
-        self.obstacle = ""  # why it cannot be started, whatever is wanted; found out elsewhere
+        self._obstacle = ""
         self.early_exit = ""  # of a process whose first moment somebody waited for, for people
         self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
         self._waits_for_number = False  # it was to start with 0 processes, and does so when it may have some
@@ -75,6 +75,22 @@ class Watcher:
     def trouble(self) -> str:
         """Why it is down although nobody asked, or what keeps it from being complete."""
         return self._context.trouble
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot be started, whatever is wanted; found out elsewhere. Empty if it can."""
+        return self._obstacle
+
+    @obstacle.setter
+    def obstacle(self, text: str) -> None:
+        if self._obstacle and self._context.trouble == self._obstacle:  # what is gone is not what is wrong
+            self._context.trouble = ""
+        self._obstacle = text
+
+    @property
+    def is_missed(self) -> bool:
+        """It is wanted active, or is down although that was not asked for."""
+        return self.wanted or bool(self.trouble)
 
     @property
     def status(self) -> str:
@@ -312,7 +328,9 @@ class Watcher:
 
     def _prepare(self, now: float) -> bool:
         if self.obstacle:
-            self._refuse(self.obstacle)
+            self._rest()
+            self._context.trouble = self.obstacle
+            self._context.log("error", f"{self.name} is not started: {self.obstacle}")
             return False
         if self.pool.target == 0 and not self.spec.singleton:
             self._context.log("warning", f"{self.name} is not started: numprocesses is 0")
@@ -324,12 +342,6 @@ class Watcher:
         self.phase = Phase.PREPARING
         self._awaited.ask(now, names.BEFORE_START)
         return True
-
-    def _refuse(self, reason: str) -> None:
-        """It is not started."""
-        self._rest()
-        self._context.trouble = reason
-        self._context.log("error", f"{self.name} is not started: {reason}")
 
     def _prepared(self, now: float) -> bool:
         if not self._awaited.said_yes:

@@ -114,3 +114,12 @@ def test_refused_for_an_arbiter_without_a_file(tmp_path):
         finally:
             client.stop()
     assert reply["status"] == "error" and "not started from a configuration file" in reply["reason"]
+
+
+def test_what_had_given_up_is_started_by_a_file_that_mends_it(daemon):
+    daemon.write_config(text(idle="cmd = /no/such/program\nmax_retry = 1"))
+    assert "there is no /no/such/program" in reload(daemon)["reason"]
+    assert daemon.call("status", name="idle")["status"] == "stopped"
+    daemon.write_config(text(idle="cmd = sleep 1004\nmax_retry = 1"))
+    assert reload(daemon)["status"] == "ok"
+    assert daemon.call("status", name="idle")["status"] == "active"

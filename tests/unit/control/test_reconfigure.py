@@ -104,3 +104,14 @@ def test_watcher_that_was_stopped_by_hand_stays_so_when_its_command_changes():
     house = House(spec("web"))
     house.become(spec("web", cmd="false"))
     assert not house.registry.get("web").decided.wanted
+
+
+def test_watcher_that_could_not_be_started_is_tried_again_when_the_file_says_something_else():
+    house = House(spec("web"))
+    web = house.registry.get("web")
+    web.decided.obstacle = "its log file is a directory"
+    house.operations.start([web.key])
+    house.decided.settle(0.0)
+    assert not web.decided.wanted
+    house.become(spec("web", cmd="false"))
+    assert web.decided.wanted

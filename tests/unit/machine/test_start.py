@@ -381,3 +381,24 @@ def test_watcher_with_an_obstacle_is_not_started_and_says_why() -> None:
     assert (sim.told(), web.status, web.reason(sim.now)) == ([], "stopped", "its log file is a directory")
     assert sim.replies[ticket].result["reason"] == "web: not started: its log file is a directory"
     assert sim.logged("error: web is not started: its log file is a directory")
+
+
+def test_watcher_whose_obstacle_is_gone_does_not_speak_of_it_any_more() -> None:
+    sim = Sim()
+    web = sim.add("web")
+    web.obstacle = "its log file is a directory"
+    sim.start(web)
+    web.obstacle = ""
+    assert (web.status, web.reason(sim.now)) == ("stopped", "")
+
+
+def test_watcher_that_is_down_although_that_was_not_asked_for_is_still_missed() -> None:
+    sim = Sim()
+    web, other = sim.add("web"), sim.add("other")
+    assert not web.is_missed
+    other.obstacle = "its log file is a directory"
+    sim.start(web, other)
+    assert web.is_missed and other.is_missed
+    sim.stop(web, other)
+    sim.rest()
+    assert not web.is_missed
