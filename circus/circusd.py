@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from circus import __version__, config
-from circus.common.flags import Flag, Usage, error_text, parse_flags, usage_text
+from circus.common.convert import error_text
+from circus.common.flags import Flag, Usage, parse_flags, usage_text
 from circus.posix import logs
 from circus.posix.daemon import Starter, daemonize_watched
 from circus.posix.daemon import closerange as closerange

@@ -239,6 +239,13 @@ def _resolve(name: str, reload: bool) -> object:
     return target
 
 
+def error_text(error: Exception) -> str:
+    """An error's text without the number: `No such file or directory: /x/y`."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
 def _is_missing(module_name: str, error: Exception) -> bool:
     """Whether the module itself or one of its parents is not there, rather than something it imports."""
     return isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")

@@ -54,10 +54,3 @@ def usage_text(flags: Sequence[Flag], line: str, purpose: str) -> str:
         default = f" ({flag.default})" if flag.default else ""
         lines.append(f"  {f'--{flag.name} {flag.placeholder}':22} {flag.text}{default}")
     return "\n".join(lines)
-
-
-def error_text(error: Exception) -> str:
-    """An error's text without the number: `No such file or directory: /x/y`."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.common import names
+from circus.common.convert import error_text
 from circus.loop import Loop
 from circus.machine.process import Process
 from circus.machine.watcher import Watcher as Decided
@@ -109,7 +110,7 @@ class LiveWatcher:
         try:
             self.take(self.prepare(self.spec))
         except Exception as exc:
-            self._hinder(str(exc) or type(exc).__name__)
+            self._hinder(error_text(exc))
             raise
 
     def try_to_build(self) -> None:

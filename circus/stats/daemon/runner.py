@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 
 from circus import __version__
-from circus.common.flags import Flag, Usage, defaults, error_text, parse_flags, usage_text
+from circus.common.convert import error_text
+from circus.common.flags import Flag, Usage, defaults, parse_flags, usage_text
 from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_STATS, DEFAULT_ENDPOINT_SUB
 from circus.posix.logs import LOG_LEVELS, configure_logger, write_for_circusd
 from circus.posix.standard import complain, guarded

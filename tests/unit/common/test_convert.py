@@ -256,3 +256,17 @@ def test_a_reload_that_fails_is_an_import_error(package):
 def test_size_that_is_no_text_is_a_type_error(value):
     with pytest.raises(TypeError):
         convert.human2bytes(value)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/x/y"), "No such file or directory: /x/y"),
+        (OSError(98, "Address already in use"), "Address already in use"),
+        (OSError("what happened"), "what happened"),
+        (ValueError("odd"), "odd"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_error_is_told_without_its_number(error, text):
+    assert convert.error_text(error) == text

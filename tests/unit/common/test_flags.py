@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from circus.common.flags import Flag, Usage, defaults, error_text, parse_flags, usage_text
+from circus.common.flags import Flag, Usage, defaults, parse_flags, usage_text
 
 FLAGS = (
     Flag("log-level", "LEVEL", "info", "how much is said", ("warning", "info")),
@@ -53,16 +53,3 @@ def test_usage_lists_each_flag_with_its_default() -> None:
         "  --daemon               go on in the background",
         "  --help                 print this text and end",
     ]
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (FileNotFoundError(2, "No such file or directory", "/x/y"), "No such file or directory: /x/y"),
-        (OSError(98, "Address already in use"), "Address already in use"),
-        (OSError("what happened"), "what happened"),
-        (ValueError("odd"), "odd"),
-    ],
-)
-def test_error_is_told_without_its_number(error: Exception, text: str) -> None:
-    assert error_text(error) == text

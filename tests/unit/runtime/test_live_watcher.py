@@ -110,6 +110,13 @@ def test_watcher_that_cannot_be_built_says_why_until_it_can(tmp_path, monkeypatc
     assert (watcher.obstacle, watcher.decided.obstacle, watcher.is_built) == ("", "", True)
 
 
+def test_file_that_cannot_be_opened_is_said_without_the_number_of_the_error(tmp_path):
+    path = tmp_path / "missing" / "log"
+    watcher = LiveWatcher(watcher_spec("web", "true", stdout_stream={"class": "FileStream", "filename": str(path)}))
+    watcher.try_to_build()
+    assert watcher.obstacle == f"No such file or directory: {path}"
+
+
 def test_other_settings_may_be_what_makes_a_watcher_possible():
     watcher = LiveWatcher(watcher_spec("web", "true", hooks={"before_start": "no.such.hook"}))
     watcher.try_to_build()
