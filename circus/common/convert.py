@@ -221,10 +221,10 @@ def _resolve(name: str, reload: bool) -> object:
         try:
             module = importlib.import_module(module_name)
             break
-        except Exception as exc:  # whatever the module's own code raises means the same: there is nothing to call
+        except (Exception, SystemExit) as exc:  # whatever the module's code raises: there is nothing to call
             head, _, tail = module_name.rpartition(".")
             if colon or not head or not _is_missing(module_name, exc):
-                raise ImportStringError(f"cannot import {name!r}: {exc}") from exc
+                raise ImportStringError(f"cannot import {name!r}: {_import_error_text(exc)}") from exc
             module_name, parts = head, [tail, *parts]  # `tail` may be a class: `package.module.Class.method`
     target: object = module
     try:
@@ -234,8 +234,8 @@ def _resolve(name: str, reload: bool) -> object:
             if not hasattr(target, part) and target is module:
                 importlib.import_module(f"{module_name}.{part}")  # a submodule nobody imported yet
             target = getattr(target, part)
-    except Exception as exc:  # see above
-        raise ImportStringError(f"cannot import {name!r}: {exc}") from exc
+    except (Exception, SystemExit) as exc:  # see above
+        raise ImportStringError(f"cannot import {name!r}: {_import_error_text(exc)}") from exc
     return target
 
 
@@ -246,6 +246,11 @@ def error_text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _is_missing(module_name: str, error: Exception) -> bool:
+def _import_error_text(error: BaseException) -> str:
+    # A script without a guard around its main part: importing it must not end the program that imports.
+    return "its module ends the program" if isinstance(error, SystemExit) else str(error)
+
+
+def _is_missing(module_name: str, error: BaseException) -> bool:
     """Whether the module itself or one of its parents is not there, rather than something it imports."""
     return isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")

@@ -123,7 +123,7 @@ class Controller:
         try:
             command.validate(request.properties)
             result = command.execute(self.arbiter, request.properties)
-        except Exception as exc:  # whatever a command raises is its reply; the daemon goes on
+        except (Exception, SystemExit) as exc:  # whatever a command raises is its reply; the daemon goes on
             answer.raised(exc)
         else:
             answer.give(result)

@@ -275,4 +275,7 @@ def _stream(conf: Mapping[str, Any]) -> Any:
         return None
     from circus.stream import get_stream
 
-    return get_stream(dict(conf))
+    try:
+        return get_stream(dict(conf))
+    except SystemExit as exc:  # a class is anybody's code; this program is not for it to end
+        raise RuntimeError(f"{conf['class']} ends the program instead of making a stream") from exc

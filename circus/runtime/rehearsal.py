@@ -144,8 +144,6 @@ def _imports(spec: WatcherSpec | PluginSpec, key: str, dotted: str, paths: list[
             resolve_name(dotted)
     except ImportStringError as exc:
         yield Remark(spec, key, str(exc))
-    except SystemExit:  # the module is a program
-        yield Remark(spec, key, f"cannot import {dotted!r}: its module ends the program")
 
 
 def _program(spec: WatcherSpec, env: Mapping[str, str]) -> Iterator[Remark]:

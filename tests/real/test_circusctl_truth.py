@@ -73,3 +73,30 @@ def test_words_of_a_program_stay_words_from_the_command_line_to_exec(daemon: Dae
 def test_single_word_is_a_command_line_as_ever(daemon: Daemon) -> None:
     assert daemon.ctl("add", "--start", "--waiting", "n", "sleep 77").returncode == 0
     assert daemon.call("get", name="n", keys=["cmd"])["options"] == {"cmd": "sleep 77"}
+
+
+@pytest.mark.parametrize("option", ["hooks.before_start", "stdout_stream.class"])
+def test_module_that_ends_the_program_is_an_error_and_the_daemon_goes_on(
+    daemon: Daemon, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "a_program.py").write_text("import sys\nsys.exit(7)\n")
+    (tmp_path / "ends.py").write_text("class Stream:\n    def __init__(self, **_):\n        raise SystemExit(7)\n")
+    before = daemon.pids("good")
+    run = daemon.ctl("set", "good", option, "a_program.it", "--waiting")
+    assert (run.returncode, "its module ends the program" in run.stderr) == (3, True)
+    assert daemon.ctl("set", "good", "stdout_stream.class", "ends.Stream", "--waiting").returncode == 3
+    assert daemon.pids("good") == before
+
+
+def test_watcher_whose_stream_ends_the_program_is_stopped_and_the_others_run(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text("class Stream:\n    def __init__(self, **_):\n        raise SystemExit(7)\n")
+    config = """
+        [watcher:bad]
+        cmd = sleep 1000
+        stdout_stream.class = ends.Stream
+        [watcher:good]
+        cmd = sleep 1000
+    """
+    with Daemon(tmp_path, config, env={"PYTHONPATH": str(tmp_path)}) as daemon:
+        daemon.wait_for_status("good", "active")
+        assert "ends.Stream ends the program" in daemon.call("status", name="bad")["reason_text"]

@@ -270,3 +270,15 @@ def test_size_that_is_no_text_is_a_type_error(value):
 )
 def test_error_is_told_without_its_number(error, text):
     assert convert.error_text(error) == text
+
+
+def test_module_that_is_a_program_and_ends_itself_is_an_import_error(tmp_path, monkeypatch):
+    (tmp_path / "ends_itself.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "ends_later.py").write_text("import os\nthing = 1\nif 'ENDS' in os.environ: raise SystemExit\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ImportStringError, match=r"'ends_itself\.hook': its module ends the program"):
+        convert.resolve_name("ends_itself.hook")
+    assert convert.resolve_name("ends_later.thing") == 1
+    monkeypatch.setenv("ENDS", "1")
+    with pytest.raises(ImportStringError, match=r"'ends_later\.thing': its module ends the program"):
+        convert.resolve_name("ends_later.thing", reload=True)
