@@ -14,6 +14,8 @@ from circus.ctl.completion import script
 from tests.real.fake_daemon import FakeDaemon, refused
 from tests.real.terminal import Terminal
 
+pytestmark = pytest.mark.untraced
+
 SHELLS = ("bash", "zsh", "fish")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.real.support import Daemon, Events
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 
 class Told:

@@ -19,7 +19,7 @@ from circus.client import CircusClient, cast_message
 from tests.real.proc import cpu_seconds, environment, marked, program, text_of
 from tests.real.support import Daemon, is_gone, tcp_endpoints, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 HOOKS = "tests.real.programs.hooks"
 SLEEPER = "[watcher:a]\ncmd = sleep 1000\n"

@@ -10,7 +10,7 @@ import pytest
 from circus.client import CircusClient
 from tests.real.support import Daemon, Events, background, is_gone, threads_named, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 
 class Gate:

@@ -11,7 +11,7 @@ import pytest
 from circus.client import CircusClient
 from tests.real.support import Daemon, ipc_endpoints, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
 

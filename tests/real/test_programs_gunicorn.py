@@ -15,7 +15,7 @@ from tests.real.proc import PROGRAMS, marked
 from tests.real.support import Daemon, free_port, is_gone, wait_for
 
 pytest.importorskip("gunicorn")
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 WORKERS = 3
 

@@ -14,6 +14,7 @@ from tests.real.proc import children_of
 from tests.real.support import Daemon, free_port, wait_for
 
 pytestmark = [
+    pytest.mark.untraced,
     pytest.mark.usefixtures("nobody_left"),
     pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed"),
 ]

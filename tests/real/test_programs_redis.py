@@ -13,6 +13,7 @@ from tests.real.support import Daemon, free_port
 
 redis = pytest.importorskip("redis")
 pytestmark = [
+    pytest.mark.untraced,
     pytest.mark.usefixtures("nobody_left"),
     pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed"),
 ]

@@ -12,7 +12,7 @@ import pytest
 from tests.real.proc import marked, program, text_of
 from tests.real.support import Daemon, is_gone, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 
 class Tree:
