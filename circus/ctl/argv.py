@@ -67,11 +67,10 @@ def read_flags(command: Command, flags: Sequence[str]) -> dict[str, Any]:
 
 
 def command_parser(command: Command) -> argparse.ArgumentParser:
-    import argparse
-
     from circus.ctl.manual import flag, summary, usage
+    from circus.posix.arguments import ArgumentParser
 
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="circusctl",
         usage=f"circusctl {usage(command)}".replace("%", "%%"),
         description=summary(command).replace("%", "%%"),

@@ -58,7 +58,9 @@ class Flags(Globals):
 def parser() -> argparse.ArgumentParser:
     import argparse
 
-    made = argparse.ArgumentParser(
+    from circus.posix.arguments import ArgumentParser
+
+    made = ArgumentParser(
         prog="circusctl",
         usage=USAGE_LINE.removeprefix("usage: "),
         add_help=False,

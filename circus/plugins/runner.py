@@ -6,7 +6,6 @@ says why, or whose `handle_stop` does not end; 2 for wrong words on the command 
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from circus.common.names import DEFAULT_ENDPOINT_DEALER, DEFAULT_ENDPOINT_SUB
 from circus.options.own_programs import CONFIG_VARIABLE
 from circus.plugins.base import CircusPlugin
 from circus.plugins.stop_limit import StopLimit
+from circus.posix.arguments import ArgumentParser
 from circus.posix.logs import LOG_LEVELS, configure_logger, write_for_circusd
 from circus.posix.parent import call_when_gone
 from circus.posix.standard import guarded
@@ -138,8 +138,8 @@ def join_config(config: Mapping[str, Any]) -> str:
     return SEPARATOR.join(f"{key}:{value}" for key, value in config.items())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="circus-plugin", description="Run a Circus plugin.")
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="circus-plugin", description="Run a Circus plugin.")
     add = parser.add_argument
     levels = [*LOG_LEVELS, *map(str.upper, LOG_LEVELS)]
     add("--endpoint", default=DEFAULT_ENDPOINT_DEALER, help="where circusd takes commands (%(default)s)")

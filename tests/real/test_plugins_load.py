@@ -70,8 +70,8 @@ def test_24_plugins_get_every_event_of_1000_a_second_and_nothing_is_left_of_it(t
         def all_have(suffix: str) -> bool:
             return len(list(tmp_path.glob(f"*.{suffix}"))) == PLUGINS
 
-        wait_for(lambda: (change(daemon, "warm", "priority"), all_have("ready"))[1], 60, lambda: daemon.output)
         daemon.wait_for_status("pool", "active")
+        wait_for(lambda: (change(daemon, "warm", "priority"), all_have("ready"))[1], 60, lambda: daemon.output)
         before = traces(daemon.pid)
         caused = cause(daemon, SECONDS)
         change(daemon, "end", "priority")

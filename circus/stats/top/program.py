@@ -111,9 +111,9 @@ def _fail(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    import argparse
+    from circus.posix.arguments import ArgumentParser
 
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="circus-top",
         allow_abbrev=False,
         description="Shows what the processes of a running circusd use of processors and memory, once a second. "

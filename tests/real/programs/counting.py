@@ -26,7 +26,7 @@ class Counting(CircusPlugin):
 
     def handle_recv(self, data: list[bytes]) -> None:
         watcher, event, message = self.split_data(data)
-        if watcher in ("web", "pool"):
+        if watcher in ("web", "pool") and self.is_ready:
             topic = f"{watcher}.{event}"
             self.counts[topic] = self.counts.get(topic, 0) + 1
             self.digest = zlib.crc32(message, zlib.crc32(data[0], self.digest))
