@@ -191,7 +191,7 @@ class Supervisor:
     def publish(self, watcher: LiveWatcher, event: str, payload: Mapping[str, Any]) -> None:
         runtime = self.runtime
         if runtime is not None:
-            self.within(lambda: runtime.publish(watcher.key, event, payload))
+            self.within(lambda: runtime.publish_as(watcher.name, event, payload))
 
     def signal_worker(self, watcher: LiveWatcher, serial: int, signum: int) -> None:
         """Without asking hooks, as `Process.send_signal` does. Nothing happens if it is not ours any more."""

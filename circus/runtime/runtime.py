@@ -175,7 +175,7 @@ class Runtime:
             arguments["time"] = self._system.wall()
 
         def done(outcome: Outcome) -> None:
-            self.publish(action.key, *outcome.event(action.hook))
+            self.publish_as(watcher.name, *outcome.event(action.hook))  # it may have been forgotten since
             self._hook_done(action, outcome)
 
         watcher.submit_hook(self.loop, hook, (), arguments, done)
@@ -201,9 +201,13 @@ class Runtime:
         self.publish(action.key, action.event, action.payload)
 
     def publish(self, key: int, event: str, payload: Mapping[str, Any]) -> None:
-        """An event of a watcher; `time` is added unless it is there."""
+        """An event of a watcher that is not forgotten yet; `time` is added unless it is there."""
+        self.publish_as(self._watchers[key].name, event, payload)
+
+    def publish_as(self, name: str, event: str, payload: Mapping[str, Any]) -> None:
+        """An event of the watcher of this name, which may be gone."""
         if self.publisher is not None:
-            topic = names.topic(self._watchers[key].name, event)
+            topic = names.topic(name, event)
             self.publisher.send(event_frames(topic, {"time": self._system.wall(), **payload}))
 
     def _log(self, action: actions.Log) -> None:

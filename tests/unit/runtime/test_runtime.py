@@ -10,6 +10,7 @@ import pytest
 from circus.exc import ConflictError, SpawnError
 from circus.machine import actions
 from circus.machine.phase import Phase
+from circus.runtime.hooks import Outcome
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.runtime import STOPPED
 
@@ -244,6 +245,20 @@ def test_hook_is_handed_the_faces_and_its_outcome_is_published(sim):
 
 
 # ---- an action that cannot be performed --------------------------------------------------------------------------
+
+
+def test_hook_that_returns_after_its_watcher_was_forgotten_is_still_published(sim):
+    web = sim.add(hooks=["after_reap"])
+    returns: list[Any] = []
+    web.submit_hook = lambda loop, hook, args, kwargs, done: returns.append(done)
+    sim.start(web)
+    sim.decided.remove(sim.system.now, 0, web.key)
+    sim.turn()
+    sim.system.die(10)
+    sim.turn()
+    assert sim.forgotten == [web.key]
+    returns[-1](Outcome(True))
+    assert sim.publisher.events[-1] == b"watcher.web.hook_success"
 
 
 def breaks(*_: Any, **__: Any) -> None:
