@@ -5,8 +5,9 @@ What it wants and where it stands is decided elsewhere, in `circus.machine.watch
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from circus.common import names
@@ -21,6 +22,8 @@ from circus.runtime.hooks import Hook, HookRunner, Outcome, Run, resolve_hook
 
 if TYPE_CHECKING:
     from circus.runtime.backend import Pump
+
+logger = logging.getLogger("circus")
 
 OUTPUTS = ("stdout", "stderr")
 
@@ -52,6 +55,7 @@ class LiveWatcher:
         self.hooks: dict[str, Hook] = {}
         self.streams: dict[str, Any] = dict.fromkeys(OUTPUTS)
         self.pump: Pump | None = None
+        self._unused: set[str] = set()  # outputs whose stream no pump has had, which would close it
         self.obstacle = ""
         self.is_built = False
         self.prereload: Callable[[], object] | None = None
@@ -149,6 +153,7 @@ class LiveWatcher:
     def take(self, prepared: Prepared) -> None:
         """Go on with what was prepared. Cannot fail."""
         self.spec, self.env, self.hooks, swaps = prepared
+        self._close_unused(swaps)
         self.streams.update(swaps)
         self.is_built = True
         self._hinder("")
@@ -156,6 +161,8 @@ class LiveWatcher:
         for name, stream in swaps.items():
             if self.pump is not None:
                 self.pump.swap(name, stream)
+            else:
+                self._unused.add(name)
 
     def _hinder(self, obstacle: str) -> None:
         self.obstacle = obstacle
@@ -190,6 +197,7 @@ class LiveWatcher:
         pump = make_pump(self.name, self.streams)
         pump.start()
         self.pump = pump
+        self._unused.clear()
         return pump
 
     def pump_output(self, pid: int, pipes: dict[str, int], make_pump: MakePump) -> None:
@@ -214,6 +222,12 @@ class LiveWatcher:
             done()
         else:
             pump.close(done)
+
+    def _close_unused(self, outputs: Iterable[str]) -> None:
+        """These streams are not wanted any more: close those that nobody else does."""
+        unused = self._unused.intersection(outputs)
+        self._unused -= unused
+        _close({name: self.streams[name] for name in unused})
 
     # ---- hooks -------------------------------------------------------------------------------------------------
 
@@ -245,6 +259,7 @@ class LiveWatcher:
     def retire(self) -> None:
         """It is forgotten: nothing of it is called any more."""
         self.close_hooks()
+        self._close_unused(OUTPUTS)
         self._search([])
 
     def discard(self) -> None:
@@ -261,8 +276,12 @@ def discard(prepared: Prepared) -> None:
 def _close(streams: Mapping[str, Any]) -> None:
     for stream in streams.values():
         close = getattr(stream, "close", None)
-        if close is not None:
+        if close is None:
+            continue
+        try:
             close()
+        except Exception:  # a user's class may raise anything, and what goes on without this stream must go on
+            logger.exception("cannot close %r", stream)
 
 
 def _conf(spec: WatcherSpec, output: str) -> Mapping[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from circus.machine.arbiter import Arbiter as Decided
@@ -28,6 +30,12 @@ class Stream:
 class Pump:
     def __init__(self) -> None:
         self.swapped: list[tuple[str, object]] = []
+
+    def start(self) -> None:
+        pass
+
+    def close(self, done: Callable[[], object]) -> None:
+        done()
 
     def swap(self, name: str, stream: object) -> None:
         self.swapped.append((name, stream))
@@ -95,6 +103,31 @@ def test_stream_that_changes_while_output_is_carried_is_swapped(streams):
     watcher.pump = pump = Pump()
     watcher.take(watcher.prepare(watcher.spec.replace(stdout_stream={"class": CLASS, "name": "other"})))
     assert pump.swapped == [("stdout", streams[1])]
+
+
+def test_stream_that_changes_before_anything_was_written_to_it_is_closed(streams):
+    watcher = live(stdout_stream={"class": CLASS})
+    watcher.take(watcher.prepare(watcher.spec.replace(stdout_stream={"class": CLASS, "name": "other"})))
+    assert [stream.is_closed for stream in streams] == [True, False]
+    watcher.retire()
+    assert [stream.is_closed for stream in streams] == [True, True]
+
+
+def test_stream_that_was_given_to_a_pump_is_closed_by_it_alone(streams):
+    watcher = live(stdout_stream={"class": CLASS})
+    watcher.open_streams(lambda name, given: Pump())
+    watcher.close_streams()
+    watcher.take(watcher.prepare(watcher.spec.replace(stdout_stream={})))
+    watcher.retire()
+    assert [stream.is_closed for stream in streams] == [False]
+
+
+def test_stream_that_cannot_be_closed_is_logged_and_the_change_is_taken(streams, caplog):
+    watcher = live(stdout_stream={"class": CLASS})
+    streams[0].close = lambda: 1 / 0
+    watcher.take(watcher.prepare(watcher.spec.replace(stdout_stream={})))
+    assert not watcher.has_stdout
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_watcher_that_cannot_be_built_says_why_until_it_can(tmp_path, monkeypatch):
