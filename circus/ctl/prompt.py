@@ -51,7 +51,7 @@ class Shell(cmd.Cmd):
         if not words or get_command(words[0]) is None:
             say(f"*** Unknown syntax: {line}")
             return False
-        if words[0] != "quit" or _is_meant():
+        if words[0].lower() != "quit" or _is_meant():
             self.run(words)
         return False
 

@@ -208,8 +208,9 @@ def test_shell_ends_when_its_terminal_goes(shell):
     assert shell.code() == -signal.SIGHUP
 
 
-def test_quit_at_a_terminal_asks_first(shell, daemon):
-    shell.type("quit\n")
+@pytest.mark.parametrize("word", ["quit", "QUIT"])
+def test_quit_at_a_terminal_asks_first(shell, daemon, word):
+    shell.type(f"{word}\n")
     shell.expect(re.escape("(y/n; exit leaves this shell only) "))
     shell.type("n\n")
     shell.expect(PROMPT)
