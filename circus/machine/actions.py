@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Scope(Enum):
-    """Whom a signal is for."""
+    """Which processes a signal is for."""
 
     PROCESS = "the process"
     CHILDREN = "the process and its direct children"

@@ -65,7 +65,7 @@ class Arbiter:
         self._exited = False
         self._out: list[Action] = []
 
-    # ---- what can be asked -------------------------------------------------------------------------------------
+    # ---- state -------------------------------------------------------------------------------------------------
 
     def in_order(self) -> list[Watcher]:
         """By priority, bigger first; equal ones in the order they came."""
@@ -253,7 +253,7 @@ class Arbiter:
                 watcher.streams_closed()
         self._touch(watcher)
 
-    # ---- the one place that decides ----------------------------------------------------------------------------
+    # ---- decisions ---------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> list[Action]:
         """Every watcher something happened to first does what costs no spawn: its allowance is 0.
@@ -375,7 +375,7 @@ class Arbiter:
             if is_meant and sequence.take_out(watcher.key):
                 self._jobs.drop(sequence.job, watcher.key, error)
 
-    # ---- helpers -----------------------------------------------------------------------------------------------
+    # ---- jobs and registration ---------------------------------------------------------------------------------
 
     def _begin_up(self, job: Job, watcher: Watcher, now: float, request: Callable[[Watcher, float], None]) -> None:
         self._supersede(watcher, stops=True)
@@ -419,7 +419,7 @@ class Arbiter:
 
 
 def _start(watcher: Watcher, now: float, turn: Turn) -> Goal:
-    """Its turn in a sequence; somebody may have started it meanwhile."""
+    """Its turn in a sequence; another request may have started it meanwhile."""
     if watcher.starts == turn.starts:
         watcher.start(now)
     return jobs.up(watcher, watcher.stops)

@@ -45,7 +45,7 @@ class AwaitedHook:
         return True
 
     def drop(self) -> None:
-        """Whatever the hook will say, nobody waits for it any more."""
+        """Whatever the hook will say, it is not waited for any more."""
         self._ok = True
         self._wait_no_more()
 
@@ -64,6 +64,6 @@ class AwaitedHook:
         self.drop()
 
     def reason(self, now: float) -> str:
-        """For people; empty if nobody waits, or not long enough to tell."""
+        """For people; empty if it is not waited for, or not long enough to tell."""
         seconds = 0.0 if self.is_answered else now - self._asked_at
         return f"its {self._hook} hook has been running for {seconds:.0f} s" if seconds >= 1 else ""

@@ -24,13 +24,13 @@ class Backoff:
         self._empty: dict[int, None] = {}
 
     def __len__(self) -> int:
-        """How many numbers nobody may take yet."""
+        """How many numbers may not be taken yet."""
         return len(self._empty)
 
     # ---- death -------------------------------------------------------------------------------------------------
 
     def judge(self, process: Process, now: float) -> flapping.Verdict:
-        """What follows from a death nobody asked for."""
+        """What follows from a death that was not asked for."""
         slot = self.slots.setdefault(process.wid, flapping.Slot())
         slot.exit_code = process.exit_code
         lived = now - process.born_at
@@ -66,7 +66,7 @@ class Backoff:
     # ---- numbers -----------------------------------------------------------------------------------------------
 
     def vacate(self, wid: int) -> None:
-        """Nobody holds the number any more: it waits, or it is free."""
+        """No process holds the number any more: it waits, or it is free."""
         if self._context.deadlines.get((Timer.SLOT, wid)) is None:
             self._context.table.free_wid(wid)
         else:
@@ -96,7 +96,7 @@ class Backoff:
         """How the last one that waits had ended, for people."""
         return exit_text(self.slots[max(self._empty)].exit_code)
 
-    # ---- words -------------------------------------------------------------------------------------------------
+    # ---- the reason, for people --------------------------------------------------------------------------------
 
     def reason(self, now: float) -> str:
         """For people: what the next one waits for, if one does."""

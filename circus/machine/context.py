@@ -22,7 +22,7 @@ class Context:
         self.table = ProcessTable()
         self.deadlines: Deadlines[tuple[Timer, int]] = Deadlines()  # and the serial or number meant, 0 if none is
         self.out: list[Action] = []
-        self.trouble = ""  # why it is down although nobody asked, or what keeps it from being complete
+        self.trouble = ""  # why it is down although not asked to be, or what keeps it from being complete
         self.is_hurried = False  # shutdown waits for nothing any more
         self.limits_hooks = False  # shutdown does not wait for a hook for ever
 
@@ -59,7 +59,7 @@ class Context:
         return hook in self.spec.hooks
 
     def tell_hook(self, hook: str, arguments: Mapping[str, object]) -> None:
-        """Run the hook, if there is one; nobody waits for what it says."""
+        """Run the hook, if there is one, without waiting for what it says."""
         if self.has_hook(hook):
             self.out.append(RunHook(self.key, 0, hook, arguments))
 

@@ -92,7 +92,7 @@ def gone(serials: Iterable[int]) -> Goal:
 
 
 def _refused(watcher: Watcher) -> Outcome | None:
-    """It cannot be ended by us, so that nobody can say when it will end."""
+    """It cannot be ended by us, so that it cannot be said when it will end."""
     return Outcome(f"'{watcher.name}': {watcher.refusal}") if watcher.refusal else None
 
 
@@ -113,7 +113,7 @@ def _unless_early(watcher: Watcher) -> Outcome | None:
 
 
 def _failing(watcher: Watcher) -> Outcome | None:
-    """It was told to try for ever: nobody has to wait that long to learn what is wrong."""
+    """It was told to try for ever: a request does not wait that long to say what is wrong."""
     if not watcher.keeps_failing:
         return None
     return Outcome(note=f"{watcher.name}: not started: {watcher.trouble}; it goes on trying")
@@ -151,14 +151,14 @@ class Job:
 
 
 class Jobs:
-    """Every job that is not answered, and which watchers it waits for. A request nobody waits for is none."""
+    """Every job that is not answered, and which watchers it waits for. A request that is not waited for is none."""
 
     def __init__(self) -> None:
         self._open: dict[Job, None] = {}
         self._by_key: dict[int, dict[Job, None]] = {}
 
     def open(self, ticket: int, shape: Callable[[Job], dict[str, Any]]) -> Job:
-        """Ticket 0 is for a request that nobody waits for: what happens to its job is not looked at."""
+        """Ticket 0 is for a request that is not waited for: what happens to its job is not looked at."""
         job = Job(ticket, shape)
         if ticket:
             self._open[job] = None
@@ -186,7 +186,7 @@ class Jobs:
             self._reached(job, watcher.key)
 
     def spawned(self, key: int, serial: int, pid: int) -> bool:
-        """Whether somebody waits for this watcher."""
+        """Whether a job waits for this watcher."""
         waiting = self._by_key.get(key, {})
         for job in waiting:
             job.started[serial] = pid

@@ -43,11 +43,11 @@ class Pool:
         self.wants_turn = False  # it could spawn more, but its spawns of this turn are used up
         self._tickets: dict[int, Process] = {}  # of hooks that processes wait for
         self._respawns_left = 0  # of a watcher that does not respawn
-        self._not_retried = 0  # what a reload could not start is not tried again before somebody asks for something
+        self._not_retried = 0  # what a reload could not start is not tried again before the next request
         self._spawns_this_turn = 0
         self._next_spawn_at = 0.0
 
-    # ---- what can be asked -------------------------------------------------------------------------------------
+    # ---- state -------------------------------------------------------------------------------------------------
 
     @property
     def target(self) -> int:
@@ -134,7 +134,7 @@ class Pool:
                 self._draw_age(process, now)
 
     def halt(self) -> None:
-        """No further process is started; the others are ended by somebody else."""
+        """No further process is started; `stopping` ends the others."""
         self.reloading = self.sequential = False
         self._clear_failures()
         self._backoff.forgive()
@@ -213,7 +213,7 @@ class Pool:
         return ""
 
     def died(self, process: Process, now: float) -> str:
-        """Nobody asked for this death: pause if it happens again and again, and give up in the end."""
+        """A death that was not asked for: pause if it happens again and again, and give up in the end."""
         spec, text = self._context.spec, exit_text(process.exit_code)
         if not spec.respawn:
             self._context.trouble = f"ended: {text}" if process.exit_code else ""
@@ -236,7 +236,7 @@ class Pool:
         self._table.remove(process)
         self._backoff.vacate(process.wid)
 
-    # ---- the number --------------------------------------------------------------------------------------------
+    # ---- number of processes -----------------------------------------------------------------------------------
 
     def allow(self, spawns: int) -> None:
         """At most so many programs are executed until the next call."""

@@ -4,7 +4,7 @@
     before_      Spawn      after_         kill_at      reaped, but
     spawn runs   is out     spawn runs     is set       descendants live
 
-A state is skipped when there is nothing to wait for. Death may come from BORN on; a death nobody asked for goes
+A state is skipped when there is nothing to wait for. Death may come from BORN on; one not asked for goes
 straight to LEFTOVERS or gone. One that is not wanted any more while it is FORKING is DOOMED: ENDING as soon as
 it has a pid.
 """

@@ -64,7 +64,7 @@ class ProcessTable:
         if process.is_current:
             _add(self._current, process.generation, change)
 
-    # ---- how many ----------------------------------------------------------------------------------------------
+    # ---- counts ------------------------------------------------------------------------------------------------
 
     def count(self, *states: State) -> int:
         return sum(self._states.get(state, 0) for state in states)
@@ -86,7 +86,7 @@ class ProcessTable:
     def has_older(self, generation: int) -> bool:
         return any(number < generation for number in self._held)
 
-    # ---- which -------------------------------------------------------------------------------------------------
+    # ---- selections --------------------------------------------------------------------------------------------
 
     def in_state(self, *states: State) -> list[Process]:
         return [process for process in self._all.values() if process.state in states]

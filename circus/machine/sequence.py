@@ -76,7 +76,7 @@ class Sequence:
         return turn
 
     def saw(self, watcher: Watcher, now: float) -> None:
-        """Something happened to this watcher: perhaps nobody has to wait for it any more."""
+        """Something happened to this watcher: perhaps it need not be waited for any more."""
         if watcher.key in self._underway and self._is_done(watcher, self._underway[watcher.key][1]):
             self.forget(watcher.key, now)
 
@@ -85,7 +85,7 @@ class Sequence:
         return watcher.stop_hangs or goal(watcher) is not None if self.stops else watcher.is_begun
 
     def forget(self, key: int, now: float) -> None:
-        """Nobody waits for this watcher any more."""
+        """This watcher is not waited for any more."""
         if self._underway.pop(key, None) and not self._underway:
             self._free_at = now + self._pause
 

@@ -16,7 +16,7 @@ from circus.machine.deadlines import Timer
 from circus.machine.termination import Termination
 
 # A stream that blocks (dead disk, full terminal) must not keep its watcher from being stopped. In a hurry the last
-# words still get a moment: they often are why somebody is in a hurry, and a healthy stream takes milliseconds.
+# words still get a moment: they often say why there is a hurry, and a healthy stream takes milliseconds.
 CLOSE_STREAMS_TIMEOUT = 5.0
 HURRIED_CLOSE_STREAMS_TIMEOUT = 0.5
 
@@ -84,7 +84,7 @@ class Stopping:
         return True
 
     def streams_closed(self) -> None:
-        """Those of an earlier stop, which nobody waited for any more, may come first."""
+        """Those of an earlier stop, which were not waited for any more, may come first."""
         self._closings = max(0, self._closings - 1)
         if not self._closings:
             self._go_on()

@@ -47,7 +47,7 @@ class Termination:
         self._refused: dict[int, Process] = {}
         self._abandoned: frozenset[int] = frozenset()
 
-    # ---- asking ------------------------------------------------------------------------------------------------
+    # ---- stop signal and SIGKILL -------------------------------------------------------------------------------
 
     def end(self, process: Process, now: float, signum: int | None = None, timeout: float | None = None) -> None:
         """Ask one process to end. One that is already ending is not signalled twice, only sooner killed."""
@@ -91,7 +91,7 @@ class Termination:
             self.signal(process, SIGKILL, scope, announce=True)
 
     def hurry(self, now: float) -> None:
-        """No more time for anybody; what SIGKILL did not end is left behind."""
+        """No more time for any process; what SIGKILL did not end is left behind."""
         for process in self._table.in_state(State.ENDING, State.LEFTOVERS):
             if process.serial in self._stuck:
                 self._abandon(process)
@@ -190,7 +190,7 @@ class Termination:
         self._stuck.pop(process.serial, None)
         self._refused.pop(process.serial, None)
 
-    # ---- what we may not signal --------------------------------------------------------------------------------
+    # ---- processes we may not signal ---------------------------------------------------------------------------
 
     def refused(self, process: Process, text: str) -> None:
         """It ends by itself or not at all. At a shutdown it is left behind."""
@@ -208,7 +208,7 @@ class Termination:
     def refusal(self) -> str:
         return "; ".join(process.refusal for process in self._refused.values())
 
-    # ---- what does not even die then ---------------------------------------------------------------------------
+    # ---- processes that survive SIGKILL ------------------------------------------------------------------------
 
     def report_stuck(self, process: Process) -> None:
         """SIGKILL has not worked."""

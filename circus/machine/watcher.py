@@ -9,7 +9,7 @@ A request changes what is wanted and returns. `settle` compares both columns and
 without a new fact or a passed deadline it hands out nothing. Stop wins over everything at once; a start during a
 stop lets the stop come to its end and then starts, so that hooks and events always come in whole rounds.
 
-Who decides what: this module the phases of life; `pool` how many processes there are, and of which generation;
+What is decided where: here the phases of life; `pool` how many processes there are, and of which generation;
 `termination` how one of them ends; `backoff` which worker numbers wait after a death; `stopping` the steps of a stop;
 `awaited_hook` when the hook of a phase has answered; `progress_timeout` how long others wait for a start or a stop.
 They share a `Context`; none of them knows the watcher.
@@ -57,11 +57,11 @@ class Watcher:
         self.stops = 0  # times a stop was asked for
         self.starts = 0  # times a start was asked for
         self._obstacle = ""
-        self.early_exit = ""  # of a process whose first moment somebody waited for, for people
+        self.early_exit = ""  # of a process whose first moment was waited for, for people
         self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
         self._waits_for_number = False  # it was to start with 0 processes, and does so when it may have some
 
-    # ---- what can be asked -------------------------------------------------------------------------------------
+    # ---- state -------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ class Watcher:
 
     @property
     def trouble(self) -> str:
-        """Why it is down although nobody asked, or what keeps it from being complete."""
+        """Why it is down although no stop was asked for, or what keeps it from being complete."""
         return self._context.trouble
 
     @property
@@ -298,7 +298,7 @@ class Watcher:
     def streams_closed(self) -> None:
         self._stopping.streams_closed()
 
-    # ---- the one place that decides ----------------------------------------------------------------------------
+    # ---- decisions ---------------------------------------------------------------------------------------------
 
     def settle(self, now: float, allowance: int) -> list[Action]:
         """What to do next; at most `allowance` programs are executed."""
