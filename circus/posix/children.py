@@ -1,9 +1,9 @@
-"""Our own children: learn of their deaths, take their exit codes, signal them. Never anybody else's child.
+"""Our own children: learn of their deaths, take their exit codes, signal them. Never any other child.
 
 waitpid(-1) would take the exit code away from a hook's subprocess or from the program that embeds us, so each
 child is waited for by its pid. Where there are pid descriptors (pidfd_open(2), Linux 5.3) each death makes its
 own descriptor readable: the cost of one death does not grow with the number of children, no signal handler is
-needed, and it works in any thread. Elsewhere, and for a child that got no descriptor, somebody calls `reap_all`
+needed, and it works in any thread. Elsewhere, and for a child that got no descriptor, the owner calls `reap_all`
 (on SIGCHLD, or now and then).
 """
 
@@ -19,7 +19,7 @@ from circus.posix.limits import is_scarce, lift
 class Children:
     """Not thread-safe: it belongs to the thread of the loop.
 
-    `on_exit(pid, exit_code)`: the status, -N for signal N, None when somebody else has taken it. It is called
+    `on_exit(pid, exit_code)`: the status, -N for signal N, None when other code has taken it. It is called
     once per pid, when the pid is free for others already.
     """
 
@@ -66,13 +66,13 @@ class Children:
         """Report every death so far: the way without descriptors, and the safety net with them."""
         while (dead := _peek()) in self._pidfds and self._collect(dead):
             pass
-        # `dead` left over: somebody else's dead child hides the rest from a peek, so each of ours is asked. The
-        # blind ones are asked in any case: nothing else shows that somebody has taken their exit code.
+        # `dead` left over: a dead child that is not ours hides the rest from a peek, so each of ours is asked. The
+        # blind ones are asked in any case: nothing else shows that other code has taken their exit code.
         for pid in list(self._pidfds if dead else self._blind):
             self._collect(pid)
 
     def signal(self, pid: int, signum: int) -> bool:
-        """False if it is gone. A pid that was reported is never signalled: it may be somebody else's by now."""
+        """False if it is gone. A pid that was reported is never signalled: it may be another process's by now."""
         if pid not in self._pidfds:
             return False
         pidfd = self._pidfds[pid]
@@ -134,7 +134,7 @@ def _open(pid: int) -> int | None:
     try:
         pidfd = lift(os.pidfd_open(pid))
     except OSError:
-        return None  # no descriptor left, an old kernel, or reaped by somebody else: reap_all finds out
+        return None  # no descriptor left, an old kernel, or reaped by other code: reap_all finds out
     if is_scarce(pidfd):
         os.close(pidfd)
         return None
@@ -148,5 +148,5 @@ def _peek() -> int:
     try:
         found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return -1  # no child at all, so that ours, if we believe to have any, were reaped by somebody else
+        return -1  # no child at all, so that ours, if we believe to have any, were reaped by other code
     return 0 if found is None else found.si_pid

@@ -40,7 +40,7 @@ class Starter:
         self._fd = fd
 
     def tell(self, code: int, text: str = "") -> None:
-        """Let it end with this exit code, after saying `text` to whoever started it. Only the first word counts."""
+        """Let it end with this exit code, after saying `text` to what started it. Only the first word counts."""
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
@@ -63,7 +63,7 @@ def daemonize_watched() -> Starter:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if os.fork():
         signal.signal(signal.SIGHUP, before)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who waits may go at once; the daemon is in another session
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent may go at once; the daemon is in another session
         os.close(mouth)
         os._exit(_hear(ear))
     os.setsid()
@@ -123,13 +123,13 @@ def _close(fd: int) -> None:
 
 
 def _flush() -> None:
-    """What is buffered was said to whoever started us; later it would be said to /dev/null."""
+    """What is buffered was said to what started us; later it would be said to /dev/null."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError):
-            pass  # nobody reads it, or it is closed
+            pass  # it is not read, or it is closed
 
 
 def _leave_parent() -> None:

@@ -34,7 +34,7 @@ def _stage(launch: Launch, error: OSError) -> str:
         return "descriptors"
     before_exec = error.filename in (None, launch.cwd)
     if before_exec and launch.cwd == launch.program:
-        before_exec = not os.path.isdir(launch.program)  # somebody gave the directory as the program
+        before_exec = not os.path.isdir(launch.program)  # a directory was given as the program
     if not before_exec:
         return "exec"
     # chdir(2) and fork(2) know none of these; setgroups(2), setregid(2) and setreuid(2) do.

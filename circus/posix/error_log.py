@@ -37,7 +37,7 @@ class ErrorLog(logging.StreamHandler[Any]):
                 self.flush()
         except RecursionError:
             raise
-        except Exception:  # as logging does: whoever logs must not suffer
+        except Exception:  # as logging does: the code that logs must not suffer
             self.handleError(record)
 
     def _can_take(self) -> bool:

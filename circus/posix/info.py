@@ -61,7 +61,7 @@ class InfoCache:
             return known.figures()
 
     def _purge(self) -> None:
-        """Drop the dead each time the number has doubled: children of workers come and go, nobody forgets them."""
+        """Drop the dead each time the number has doubled: children of workers come and go, nothing else drops them."""
         if len(self._processes) >= self._purge_at:
             self._processes = {pid: known for pid, known in self._processes.items() if exists(pid)}
             self._purge_at = max(_FEW, 2 * len(self._processes))

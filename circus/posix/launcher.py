@@ -23,7 +23,7 @@ class Failure(Exception):
 
 def main(fd: int) -> None:
     os.set_inheritable(fd, False)
-    order = marshal.loads(_read_all(fd))  # noqa: S302  # from our parent; nobody else holds the other end
+    order = marshal.loads(_read_all(fd))  # noqa: S302  # from our parent; no other process holds the other end
     try:
         _reset_signals()
         _set_limits(order["limits"])
@@ -42,7 +42,7 @@ def _read_all(fd: int) -> bytes:
 
 
 def _reset_signals() -> None:
-    """Python itself ignores SIGPIPE and SIGXFSZ; the others we got from whoever started the daemon."""
+    """Python itself ignores SIGPIPE and SIGXFSZ; the others come from what started the daemon."""
     for number in _signal.valid_signals() - {_signal.SIGKILL, _signal.SIGSTOP}:
         if _signal.getsignal(number) != _signal.SIG_DFL:
             _signal.signal(number, _signal.SIG_DFL)

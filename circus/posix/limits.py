@@ -11,7 +11,7 @@ may put back:
 - RTTIME: carries the birth mark, see `circus.posix.mark`.
 
 While NOFILE is lowered (some 0.5 ms per spawn) descriptors above it stay usable, but no thread gets a new one
-above it. That harms nobody as long as low numbers are free. So long-lived descriptors are moved up with `lift`,
+above it. That does no harm as long as low numbers are free. So long-lived descriptors are moved up with `lift`,
 and `room_below` says whether the lowering is harmless; when it is not, spawn sets the limit in the child.
 """
 
@@ -32,7 +32,7 @@ _ROOM = 64
 """Free low descriptor numbers wanted before NOFILE is lowered: what other threads may open within one spawn."""
 
 _RESERVE = 16
-"""Descriptors that programs and their output may not take. Without any left nobody could connect and mend it, and
+"""Descriptors that programs and their output may not take. Without any left no client could connect and mend it, and
 libzmq ends the whole process (errno_assert) when it cannot accept a connection to an ipc endpoint."""
 
 # Limits belong to the process, and so does what is remembered about them. Guarded by _lock: two arbiters in two

@@ -19,7 +19,7 @@ LOG_FMT_BELOW = "[%(levelname)s] %(message)s"
 LOG_DATE_FMT = "%Y-%m-%d %H:%M:%S"
 LOG_DATE_SYSLOG_FMT = "%b %d %H:%M:%S"
 
-_installed: logging.Handler | None = None  # so that configuring again closes what we opened, and nobody else's
+_installed: logging.Handler | None = None  # so that configuring again closes what we opened, and nothing else
 
 
 def configure_logger(
@@ -29,7 +29,7 @@ def configure_logger(
     loggerconfig: str | None = None,
     name: str | None = None,
 ) -> None:
-    """Set up the root logger, through which `logger` speaks like any other. `name` has no effect.
+    """Set up the root logger, through which `logger` writes like any other. `name` has no effect.
 
     `output`: `-` is standard error; `syslog://host[:port]?facility` or `syslog:///socket?facility`; else a file, which
     is opened again when it was moved. `loggerconfig` (.ini, .json, .yaml, or `default` for none) replaces both.
@@ -87,10 +87,10 @@ def _syslog_handler(url: str) -> logging.Handler:
 
 
 class LogFile(TroubleHandler, logging.FileHandler):
-    """A log file that is opened again when somebody moved or removed it (as `logrotate` does).
+    """A log file that is opened again when it was moved or removed (as `logrotate` does).
 
-    Like `logging.handlers.WatchedFileHandler`, but an error while doing so never reaches who logs: the old file
-    goes on being written until the new one can be opened. A full disk is told of once.
+    Like `logging.handlers.WatchedFileHandler`, but an error while doing so never reaches the code that logs: the old
+    file goes on being written until the new one can be opened. A full disk is told of once.
     """
 
     def __init__(self, filename: str) -> None:

@@ -1,7 +1,7 @@
 """The birth mark: which worker a stray descendant came from.
 
 A descendant that forks twice and calls setsid leaves its parent, its process group and its session behind; as
-a subreaper we get it back as a child, but nothing it shows says whose it was. So every worker is born with a
+a subreaper we get it back as a child, but nothing it shows says where it came from. So every worker is born with a
 number that all its descendants inherit and that `env -i`, setsid, nohup and a change of user do not shed: its
 *soft* RLIMIT_RTTIME (getrlimit(2)), the microseconds a real-time thread may run without a blocking call. The
 numbers are around 2**62 µs, 146,000 years, so as a limit they say "none". The hard limit is left alone: a program
@@ -79,7 +79,7 @@ def _within(limits: tuple[int, int], serial: int) -> int | None:
 
 
 def _gives(limits: tuple[int, int], seen: int) -> bool:
-    """Whether who was born with these limits, or a circusd that is its worker, may have given this number out."""
+    """Whether a process born with these limits, or a circusd that is its worker, may have given this number out."""
     soft, _ = limits
     if _is_outer(soft):
         return soft - _SPAN < seen < soft

@@ -40,7 +40,7 @@ class Peer:
 
     @property
     def stranger(self) -> str:
-        """Advice if the process is another user's, who will not obey us."""
+        """Advice if the process is another user's, and will not obey us."""
         if self.uid is None or os.geteuid() in (0, self.uid):
             return ""
         if self.uid == 0:
@@ -56,7 +56,7 @@ def find_peer(sock: socket.socket) -> Peer:
 
 
 def _unix_peer(sock: socket.socket) -> Peer:
-    """For a connected stream socket: who called listen(2) (SO_PEERCRED, unix(7))."""
+    """For a connected stream socket: the process that called listen(2) (SO_PEERCRED, unix(7))."""
     try:
         pid, uid, _ = struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     except (OSError, AttributeError):  # not Linux

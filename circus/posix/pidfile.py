@@ -4,7 +4,7 @@ A lock ends with the process that holds it, at kill -9 and power loss too. So a 
 recycled pid, pid 1 or rubbish never keeps a daemon from starting, and of two started at once one wins.
 
 The file is written aside, locked, and renamed into its place, so that a reader finds either pid, never half of
-one. Since a lock belongs to the file and not to its name, whoever gets one must see whether the file still is
+one. Since a lock belongs to the file and not to its name, a process that gets one must see whether the file still is
 the one that has the name.
 """
 
@@ -140,7 +140,7 @@ def taken(path: str, pid: object) -> str:
 
 
 def _take(path: str) -> int | None:
-    """A locked descriptor of the file at `path`, made if need be; None if somebody else holds it."""
+    """A locked descriptor of the file at `path`, made if need be; None if another process holds it."""
     for _ in range(_TRIES):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
         if not _try_lock(fd, fcntl.LOCK_EX):

@@ -34,7 +34,7 @@ def process_list() -> list[tuple[int, int, str, str, float]]:
 
 
 def no_such_process(pid: int) -> Exception:
-    """What existing programs catch when a pid is nobody's."""
+    """What existing programs catch when no process has a pid."""
     import psutil
 
     error: Exception = psutil.NoSuchProcess(pid)

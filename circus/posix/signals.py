@@ -8,7 +8,7 @@ set the flag.
 
 Signals ignored when we came (nohup, a shell's `&`) get a handler that does nothing: for us that is the same,
 but a handler ends at exec, while an ignored signal would stay ignored in every child (execve(2)). Blocked ones, which
-are inherited in the same way, are let through: a daemon that cannot be told to end is no use to anybody.
+are inherited in the same way, are let through: a daemon that cannot be told to end is of no use.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _HARMLESS = {signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGTSTP}
 
 
 def deadly() -> list[int]:
-    """Signals that would end this process if somebody sent them, and that nobody has a handler for (signal(7))."""
+    """Signals that would end this process if they were sent, and that have no handler (signal(7))."""
     known = {*HANDLED, *_UNTOUCHED, *_NOT_FROM_OUTSIDE, *_HARMLESS}
     return sorted(
         signum
@@ -115,7 +115,7 @@ class Signals:
         self._tell()
 
     def pause(self) -> None:
-        """Go on taking note, and tell nobody until `resume`."""
+        """Go on taking note, and tell nothing until `resume`."""
         if self._pipe is not None:
             self._remove_reader(self._pipe[0])
 
@@ -135,7 +135,7 @@ class Signals:
             self._noted.append(signum)
 
     def deliver(self) -> None:
-        """Tell what was noted so far: done by the loop, and once more by who is about to leave it."""
+        """Tell what was noted so far: done by the loop, and once more by what is about to leave it."""
         if self._pipe is None:
             return  # closed earlier in this pass of the loop
         try:
@@ -150,7 +150,7 @@ class Signals:
 
 
 def are_taken() -> bool:
-    """Whether somebody is being told already."""
+    """Whether a `Signals` takes them already."""
     return isinstance(getattr(signal.getsignal(signal.SIGTERM), "__self__", None), Signals)
 
 

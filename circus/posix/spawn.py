@@ -291,7 +291,7 @@ def _wait(pid: int) -> None:
     try:
         os.waitpid(pid, 0)
     except ChildProcessError:
-        pass  # somebody waits for every child of this program, or SIGCHLD is ignored
+        pass  # other code waits for every child of this program, or SIGCHLD is ignored
 
 
 def _failure(launch: Launch, report: bytes) -> SpawnError:

@@ -41,7 +41,7 @@ def guarded(name: str, work: Callable[[], int], failed: int = 1) -> int:
         code, error = code or failed, unwritten
     if error is not None and not isinstance(error, BrokenPipeError):  # the reader of `program | head` knows
         complain(f"{name}: error: {error.strerror or error}")
-    _flush(sys.stderr, 2)  # nobody can be told, and the work is what it was
+    _flush(sys.stderr, 2)  # it cannot be said anywhere, and the work is what it was
     return code
 
 

@@ -1,8 +1,8 @@
-"""The whole offspring of a worker: who is left of it, and how to end it.
+"""The whole offspring of a worker: what is left of it, and how to end it.
 
 A descendant that leaves its parent, group and session becomes our child when its parent dies, because the daemon
 is a child subreaper (prctl(2)). So every pass reads the list of our children once. Those we did not spawn are
-the strangers; each says whose it was by session, group or birth mark (`circus.posix.mark`). Their descendants
+the strangers; session, group or birth mark (`circus.posix.mark`) tell which worker each came from. Their descendants
 are found by walking down from them. Nothing ever scans the whole process table, and with no strangers a pass
 costs one small read, however many workers died.
 
@@ -73,15 +73,15 @@ def children(pid: int) -> list[ProcessEntry]:
 
 
 def descendants(pid: int) -> list[ProcessEntry]:
-    """Everybody below a process, without itself; zombies are among them. Cost: two small reads for each."""
+    """Every descendant of a process; zombies are among them. Cost: two small reads for each."""
     return _below([pid])
 
 
 def strangers(own: Collection[int]) -> list[ProcessEntry]:
     """Our children that are not `own` (the watched pids): adopted ones, and those of hooks. Read once per pass.
 
-    Who dies between the reading of the list and the look at it leaves children that are not on the list yet. So it
-    is read again until nobody new is there: then none of those seen dead has a child that was not seen.
+    A process that dies after the list is read and before it is looked at leaves children not on the list yet. So it
+    is read again until it shows no new process: then none of those seen dead has a child that was not seen.
     """
     if sys.platform != "linux":
         return [entry for entry in table() if entry.pid not in own and entry.pid != os.getpid()]
@@ -110,7 +110,7 @@ def kill_tree(entries: Iterable[ProcessEntry], signum: int) -> list[ProcessEntry
 
 
 def kill_all(find: Callable[[], Iterable[ProcessEntry]], passes: int = 100) -> list[ProcessEntry]:
-    """SIGKILL what `find` finds until it finds nobody new; everybody hit.
+    """SIGKILL what `find` finds until it finds no new process; returns all that were hit.
 
     A program that forks while it is being killed is always one generation ahead of a single pass. What is still
     there afterwards is dying, or stuck in the kernel (state D), or forks faster than `passes` passes: look again
@@ -128,7 +128,7 @@ def kill_all(find: Callable[[], Iterable[ProcessEntry]], passes: int = 100) -> l
 
 
 def reap(pids: Iterable[int]) -> None:
-    """Take dead strangers away, for those nobody will wait for. A live one, or nobody's, is left alone."""
+    """Take dead strangers away that nothing will wait for. A live one, or no child of ours, is left alone."""
     for pid in pids:
         try:
             os.waitpid(pid, os.WNOHANG)
@@ -139,10 +139,10 @@ def reap(pids: Iterable[int]) -> None:
 class Orphans:
     """Reaps dead strangers, so that none stays a zombie and no waiting hook loses an exit code to us.
 
-    Descendants of workers go at once: nobody waits for them, and of a program that forks without end there would be
+    Descendants of workers go at once: nothing waits for them, and of a program that forks without end there would be
     thousands to look at each time another one dies.
 
-    For the daemon only: in somebody's program the strangers include children of that program.
+    For the daemon only: in another program the strangers include children of that program.
     """
 
     def __init__(self, delay: float = ZOMBIE_DELAY) -> None:
@@ -172,7 +172,7 @@ def _came_from(entry: ProcessEntry, worker: int, mark: int | None, our_session: 
     """The kernel gives no pid away that still is the number of a session or group, so these two cannot err.
 
     A mark can: another thread's child forked in the very moment of a spawn has it too. But a worker begins with a
-    new session, so whoever is in ours never came from one.
+    new session, so a process in ours never came from one.
     """
     if worker in (entry.session, entry.group):
         return True

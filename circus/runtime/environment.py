@@ -54,7 +54,7 @@ def watcher_env(
     """The environment of a watcher; empty unless its section says something about it.
 
     `environ` is that of circusd and lies below everything if `copy_env` is set; `python_path` (`sys.path` if None) is
-    what `copy_path` copies. ValueError for a virtualenv without packages, or a user nobody knows.
+    what `copy_path` copies. ValueError for a virtualenv without packages, or an unknown user.
     """
     env = dict(environ) if spec.copy_env else {}
     if spec.copy_path:

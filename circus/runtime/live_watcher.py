@@ -66,7 +66,7 @@ class LiveWatcher:
         self._hook_runner: HookRunner | None = None
         self._searched: list[str] = []  # directories in `sys.path` for us
 
-    # ---- its place ---------------------------------------------------------------------------------------------
+    # ---- its deciding half -------------------------------------------------------------------------------------
 
     @property
     def decided(self) -> Decided:
@@ -296,5 +296,5 @@ def _stream(conf: Mapping[str, Any]) -> Any:
 
     try:
         return get_stream(dict(conf))
-    except SystemExit as exc:  # a class is anybody's code; this program is not for it to end
+    except SystemExit as exc:  # a class is third-party code; this program is not for it to end
         raise RuntimeError(f"{conf['class']} ends the program instead of making a stream") from exc

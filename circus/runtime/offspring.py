@@ -1,7 +1,7 @@
-"""Which processes descend from a worker: told in two ways, for a daemon and for somebody's program.
+"""Which processes descend from a worker: told in two ways, for a daemon and for another program.
 
 A daemon is a child subreaper: what a worker leaves behind comes to us, wherever it went, and carries the worker's birth
-mark (`circus.posix.tree`, `circus.posix.mark`). In a thread of somebody's program we must neither adopt orphans nor
+mark (`circus.posix.tree`, `circus.posix.mark`). In a thread of another program we must neither adopt orphans nor
 touch resource limits, so a family is looked at while its head still lives, before each signal; later only its process
 group can be found again.
 """
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
             """Descendants of a living worker, also those that are no longer below it."""
 
         def before_signal(self, worker: Worker, /) -> None:
-            """Somebody is about to signal it, and it may die of that."""
+            """It is about to be signalled, and may die of that."""
 
 
 def offspring(own: Collection[int], is_guest: bool) -> Offspring:
@@ -80,7 +80,7 @@ class Adopted:
 
 
 class Remembered:
-    """For an arbiter in somebody's program."""
+    """For an arbiter in another program."""
 
     def mark(self) -> int | None:
         return None
@@ -93,7 +93,7 @@ class Remembered:
         found = {entry.pid: entry for entry in known + _group(worker.pid)}
         for pid in list(found):
             found.update((entry.pid, entry) for entry in tree.descendants(pid))
-        # The program around us may be a subreaper, or pid 1 of a container: nobody else reaps these for it.
+        # The program around us may be a subreaper, or pid 1 of a container: nothing else reaps these for it.
         tree.reap(pid for pid, entry in found.items() if entry.is_zombie and entry.parent == os.getpid())
         return list(found.values())
 
@@ -106,7 +106,7 @@ class Remembered:
 
 
 def _group(pid: int) -> list[ProcessEntry]:
-    """Members of the process group or session a dead worker was the head of. Its number is free for nobody else."""
+    """Members of the process group or session a dead worker was the head of. Its number stays taken."""
     try:
         os.killpg(pid, 0)
     except ProcessLookupError:

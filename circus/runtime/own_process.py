@@ -12,7 +12,7 @@ from circus.posix.processes import ProcessEntry, look
 from circus.posix.spawn import spawn
 from circus.runtime.offspring import Remembered, Worker
 
-# How often it is asked whether it has ended, while somebody waits, in seconds.
+# How often it is asked whether it has ended, while a caller waits, in seconds.
 POLL_DELAY = 0.01
 
 # SIGKILL ends everything but a process that hangs in the kernel, which is not waited for, in seconds.
@@ -35,7 +35,7 @@ class OwnProcess:
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
-            self.ended = True  # somebody else has reaped it
+            self.ended = True  # other code has reaped it
             return None
         if pid:
             self.ended, self.exit_code = True, os.waitstatus_to_exitcode(status)

@@ -116,7 +116,7 @@ def _log_file(spec: WatcherSpec, key: str, conf: Mapping[str, Any]) -> Iterator[
 def _plugin(spec: PluginSpec) -> Iterator[Remark]:
     remarks = list(_imports(spec, "use", spec.use, [])) if spec.use else []
     yield from remarks
-    if remarks or not spec.use:  # whoever reads the file says that it is missing
+    if remarks or not spec.use:  # the reader of the file says that it is missing
         return
     table = getattr(resolve_name(spec.use), "option_table", None)
     if isinstance(table, type) and issubclass(table, Spec):
@@ -152,7 +152,7 @@ def _program(spec: WatcherSpec, env: Mapping[str, str]) -> Iterator[Remark]:
     try:
         argv = command_line(spec, 1, lambda: variables_of(spec, env, {}))
     except SpawnError:
-        return  # said by whoever reads the file
+        return  # said by the reader of the file
     launch = Launch(argv, env, executable=spec.executable, cwd=spec.working_dir)
     found = [path for path in candidates(launch) if os.path.lexists(path)]
     if any(os.path.isfile(path) and os.access(path, os.X_OK) for path in found):

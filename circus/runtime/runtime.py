@@ -37,7 +37,7 @@ Ticket = tuple[int, Future[Mapping[str, Any]]]
 
 
 class Surroundings:
-    """What a runtime is put into, and whom it tells.
+    """What a runtime is put into, and what it tells.
 
     - `watchers`: the live watchers by key, looked at whenever one is needed.
     - `settings`: the options of `[circus]` as they are now.
@@ -130,7 +130,7 @@ class Runtime:
                 self._hook_done(action, Outcome(self._ignores_failure(action), f"could not be called: {error}"))
             case actions.CloseStreams(key):
                 self.tell(events.StreamsClosed(key))
-            case actions.Inspect(key, serial):  # nobody knows: to be asked again
+            case actions.Inspect(key, serial):  # not known: to be asked again
                 self.tell(events.Remains(key, serial, (0,), "descendants that could not be looked for"))
 
     def _ignores_failure(self, action: actions.RunHook) -> bool:

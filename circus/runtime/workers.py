@@ -26,7 +26,7 @@ Tell = Callable[[events.Event, float], object]
 class Workers:
     """`watchers` are those there are, by key, looked at whenever one is needed; `tell` takes the facts.
 
-    A guest lives in somebody's program: see `circus.runtime.offspring`.
+    `is_guest`: the arbiter runs in another program, see `circus.runtime.offspring`.
     """
 
     def __init__(
