@@ -1,4 +1,4 @@
-"""Figures of processes and sockets as a stream: who publishes it, who reads it, who shows it."""
+"""Figures of processes and sockets as a stream: what publishes it, what reads it, what shows it."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def main(args: Sequence[str] | None = None) -> int:
 
     code = run(args)
     if code:
-        sys.exit(code)  # who calls from `python -c` hands no result on
+        sys.exit(code)  # a call from `python -c` hands no result on
     return code

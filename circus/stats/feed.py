@@ -49,7 +49,7 @@ class StatsClient:
     __iter__ = iter_messages
 
     def receive(self, timeout: float = 0.0) -> Stat | None:
-        """The next figures; None if there are none within `timeout` seconds. Not while somebody iterates."""
+        """The next figures; None if there are none within `timeout` seconds. Not during an iteration."""
         if not self.pubsub_socket.poll(math.ceil(timeout * 1000)):
             return None
         frames = self.pubsub_socket.recv_multipart()

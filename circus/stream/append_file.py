@@ -1,4 +1,4 @@
-"""A file that is only ever appended to, and that notices when somebody moves, deletes or replaces it."""
+"""A file that is only ever appended to, and that notices when it is moved, deleted or replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger("circus")
 
 # Readable for all and writable for the group at most, less what the umask takes away: a log is never world-writable.
 _MODE = 0o664
-# O_NONBLOCK is for the opening only: a FIFO nobody reads gives an error instead of a daemon that hangs.
+# O_NONBLOCK is for the opening only: a FIFO without a reader gives an error instead of a daemon that hangs.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _NEWLINE = 0x0A
 
@@ -78,7 +78,7 @@ class AppendFile:
 
         True if it is another file than before. When the path cannot be opened (a directory took its place, no
         permission) but the old file still has a name somewhere, writing goes on there and nothing is lost. OSError
-        only if the bytes would go where nobody can ever read them.
+        only if the bytes would go where they can never be read.
         """
         if self.is_open and self.is_current():
             return False
@@ -103,7 +103,7 @@ class AppendFile:
         return True
 
     def lock(self) -> None:
-        """Take the turn to rotate this file until `close`; BlockingIOError if somebody else has it (flock(2))."""
+        """Take the turn to rotate this file until `close`; BlockingIOError if another has it (flock(2))."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -52,7 +52,7 @@ class LineStamper:
 
     A line is held back until its end has come, separately for each process and each of its outputs, so lines of
     different processes never mix. A line above `LINE_LIMIT` is passed on in parts: the parts still make one line as
-    long as no other process speaks in between.
+    long as no other process writes in between.
 
     `time_format` is a `strftime` format, `now` gives the local time. `start` and `stop` surround each line (colours).
     """
@@ -63,7 +63,7 @@ class LineStamper:
         self._start = start
         self._stop = stop
         self._held: dict[tuple[int, str], bytearray] = {}  # unfinished lines, none above LINE_LIMIT
-        self._open: tuple[int, str] | None = None  # whose line was passed on in part and has no end yet
+        self._open: tuple[int, str] | None = None  # the writer of a line that was passed on in part and has no end yet
 
     def feed(self, pid: int, name: str, data: bytes) -> bytes:
         """Take what a process wrote; give back what can be written out now."""

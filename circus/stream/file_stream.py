@@ -1,7 +1,7 @@
 """Streams that write files: `FileStream` (rotated by size), `WatchedFileStream`, `TimedRotatingFileStream`.
 
 Common to all of them: bytes are appended as they come, unbuffered, none is lost or written twice; a file that was
-moved, deleted or truncated by somebody else is noticed; a rotation happens between two lines. Two streams may write
+moved, deleted or truncated by others is noticed; a rotation happens between two lines. Two streams may write
 to the same file (stdout and stderr, or several watchers, or several daemons): only one of them rotates it, under
 `flock(2)`, and the others follow.
 """
@@ -69,7 +69,7 @@ class FileStream:
         self._rotate_at = 0.0  # not before this monotonic time; set when a rotation failed
         self._seen_rotation = FileStream._last_rotation
         self._warned = False
-        self._file.open()  # now, so that a name that cannot be used is refused by whoever configures it
+        self._file.open()  # now, so that a name that cannot be used is refused where it is configured
 
     @property
     def filename(self) -> str:
@@ -138,7 +138,7 @@ class FileStream:
             self._file_changed()
 
     def _file_changed(self) -> None:
-        """Somebody else began a new file. Nothing to do here: its size is known."""
+        """Others began a new file. Nothing to do here: its size is known."""
 
     def _write(self, data: bytes | memoryview) -> None:
         while (room := self._room(len(data))) < len(data):
@@ -190,7 +190,7 @@ class FileStream:
                 file.open()  # closes the old one, which gives up the lock
                 self._remove_old_backups()
             else:
-                file.open()  # somebody else rotated or moved it; whether this one is full is another question
+                file.open()  # others rotated or moved it; whether this one is full is another question
                 self._file_changed()
             self._warned = False
         except OSError as error:
@@ -290,7 +290,7 @@ class TimedRotatingFileStream(FileStream):
 
 
 def _temporary_file() -> str:
-    import tempfile  # expensive, and hardly anybody leaves the filename out
+    import tempfile  # expensive, and rarely needed
 
     fd, path = tempfile.mkstemp(prefix="circus-", suffix=".log")
     os.close(fd)

@@ -51,7 +51,7 @@ class LogStream:
         if text.startswith("[") and bracket and level in _LEVELS:
             self._level, text = _LEVELS[level], rest
         elif not text.startswith(" "):
-            self._level = max(self._level, logging.WARNING)  # no log line: somebody wrote to standard error
+            self._level = max(self._level, logging.WARNING)  # no log line: other code wrote to standard error
         if self._level >= logging.ERROR and not text.startswith(" "):
             self.complaint = text
         logger.log(self._level, "%s: %s", self.label, text)

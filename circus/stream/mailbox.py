@@ -17,7 +17,7 @@ _WAKE = (1).to_bytes(8, sys.byteorder)  # what an eventfd wants; for a pipe any 
 class Mailbox:
     """Requests for one thread, and a descriptor that is readable while there are new ones.
 
-    The lock is held for a few instructions only. It keeps the descriptor open while somebody writes to it, and makes
+    The lock is held for a few instructions only. It keeps the descriptor open while a thread writes to it, and makes
     sure that each request is either taken by the thread or refused: none is left lying when the thread has ended.
     """
 
@@ -82,5 +82,5 @@ class Mailbox:
             try:
                 os.close(fd)
             except OSError:
-                pass  # somebody else closed it
+                pass  # other code closed it
         self._read = self._write = -1

@@ -14,7 +14,7 @@ ENDED = -1
 LARGEST = 1 << 20
 DEFAULT = 65536
 # Without privilege all pipes of a user together may have 64 MiB (/proc/sys/fs/pipe-user-pages-soft); beyond that the
-# kernel gives new ones a page or two, which is slow for everybody. So the first pipes are made large and later ones
+# kernel gives new ones a page or two, which is slow for all. So the first pipes are made large and later ones
 # less so. Descriptors are handed out lowest number first, so the number tells about how many there are: 1 MiB below
 # 15, then half as much with each doubling. All that are larger than usual sum up to 36 MiB at most.
 _BUDGET = 8 << 20
@@ -54,7 +54,7 @@ class Pipe:
         except BlockingIOError:
             return NOTHING
         except OSError:
-            # EIO is how the end of a terminal looks; EBADF means that somebody closed it. Whatever it is, to try
+            # EIO is how the end of a terminal looks; EBADF means that other code closed it. Whatever it is, to try
             # again would be a busy loop.
             return ENDED
 
@@ -68,7 +68,7 @@ class Pipe:
         return LARGEST
 
     def is_ours(self) -> bool:
-        """False if somebody closed the descriptor; its number may belong to another file by now."""
+        """False if other code closed the descriptor; its number may belong to another file by now."""
         now = _identity(self.fd)
         return now is not None and now == self._identity
 

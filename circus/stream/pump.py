@@ -1,6 +1,6 @@
 """The thread that carries the output of one watcher's processes from their pipes into the stream objects.
 
-Why a thread: a stream may block (a slow disk, a network file system, anybody's class). Then only the programs of
+Why a thread: a stream may block (a slow disk, a network file system, a third-party class). Then only the programs of
 this watcher wait, never the daemon. Others talk to it through its mailbox; it answers through `post`. It uses no
 processor time while nothing is written.
 
@@ -25,7 +25,7 @@ from circus.stream.sink import Sink
 
 _logger = logging.getLogger("circus")
 
-# Only touched pages cost memory, but below 2 MiB no huge page is ever used for a stack. Streams are anybody's code,
+# Only touched pages cost memory, but below 2 MiB no huge page is ever used for a stack. Streams are third-party code,
 # so there is room for regular expressions, sockets and the like.
 _STACK = 524288
 REPAIR_DELAY = 0.1
@@ -176,7 +176,7 @@ class Pump:
                 self._mailbox.run_requests()
                 if self._closing is None:
                     self._serve()
-            except Exception:  # a descriptor of ours closed by somebody, or our own fault: programs must not hang
+            except Exception:  # a descriptor of ours closed by other code, or our own fault: programs must not hang
                 broken = True
                 self._stumbled()
         self._close_all()
@@ -214,7 +214,7 @@ class Pump:
         for name, fd in pipes.items():
             sink = self._sink(name)
             stale = self._selector.get_map().get(fd)
-            if stale is not None:  # closed by somebody else, and the kernel has given its number to the new pipe
+            if stale is not None:  # closed by other code, and the kernel has given its number to the new pipe
                 self._end(stale.data)
             sink.feeders += 1
             pipe = Pipe(fd, pid, sink)
@@ -279,7 +279,7 @@ class Pump:
         try:
             self._selector.unregister(pipe.fd)
         except (KeyError, ValueError, OSError):
-            pass  # never registered, or closed by somebody else
+            pass  # never registered, or closed by other code
         pipe.close()
         pipes = self._pipes[pipe.pid]
         pipes.remove(pipe)
@@ -317,7 +317,7 @@ class Pump:
         try:
             self._selector.close()
         except OSError:
-            pass  # somebody else closed its descriptor
+            pass  # other code closed its descriptor
 
     def _close_sinks(self) -> None:
         closed: list[Stream] = []

@@ -13,7 +13,7 @@ from circus.stream.pipe import ENDED, NOTHING, Pipe
 BUFFER = 262144
 # A buffer that was not used for this long is given back: hundreds of idle pumps must cost next to nothing.
 IDLE_DELAY = 1.0
-# How long the start of a line waits for its rest; short, because somebody may be watching a prompt or a row of dots.
+# How long the start of a line waits for its rest; short, because a person may be watching a prompt or a row of dots.
 LINE_DELAY = 0.2
 
 
@@ -58,7 +58,7 @@ class Reader:
         return count
 
     def drain(self, pipe: Pipe) -> int:
-        """Read what the pipe holds now, no more: somebody may go on writing for ever. Returns NOTHING or ENDED."""
+        """Read what the pipe holds now, no more: a program may go on writing for ever. Returns NOTHING or ENDED."""
         left = pipe.capacity()
         while left > 0:
             count = self.read(pipe)

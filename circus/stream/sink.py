@@ -1,4 +1,4 @@
-"""One output of a watcher on its way into a stream object, which may be anybody's code and may fail at any time.
+"""One output of a watcher on its way into a stream object, which may be third-party code and may fail at any time.
 
 A failure never reaches the pump: the bytes that were lost are counted, the log tells about it once a minute at most
 and once more when the stream works again, and the next piece is a new attempt.
@@ -120,7 +120,7 @@ class Sink:
             try:
                 call(*args)
                 return
-            except (Exception, SystemExit) as error:  # a stream is anybody's code; the pump must outlive it
+            except (Exception, SystemExit) as error:  # a stream may be third-party code; the pump must outlive it
                 self._failed(error, size, 0.0)
                 return
         self._attempt_again(call, size, args)

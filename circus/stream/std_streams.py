@@ -105,9 +105,9 @@ class QueueStream(Queue[dict[str, Any]]):
         try:
             self.get_nowait()
         except Empty:
-            return  # somebody took it in this moment
+            return  # another thread took it in this moment
         self.task_done()
         self.dropped += 1
 
     def close(self) -> None:
-        """Nothing to do: what is in the queue stays there for whoever reads it."""
+        """Nothing to do: what is in the queue stays there for its reader."""

@@ -1,6 +1,6 @@
 """The statistics daemon: follows the events of circusd, looks at every process once a second, and publishes it.
 
-Nobody is looked at while nobody listens: the socket is an XPUB, which is a PUB that tells who subscribes.
+No process is looked at without a subscriber: the socket is an XPUB, which is a PUB that tells who subscribes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger("circus")
 
 ROUND_DELAY = 1.0  # seconds from one round to the next
 
-# Seconds from one time everything is asked anew to the next, in case an event was lost.
+# Seconds from one time everything is asked again to the next, in case an event was lost.
 SYNC_DELAY = 60.0
 
 # A round that comes so many seconds late: we were stopped, or the machine slept, and events may have been dropped.
@@ -99,7 +99,7 @@ class Streamer:
         self._output.close(linger=0)
         self.loop.close()
 
-    # ---- who is there --------------------------------------------------------------------------------------------
+    # ---- watchers and processes ----------------------------------------------------------------------------------
 
     def _take_event(self, frames: list[bytes]) -> None:
         _, watcher, event = split_topic(frames[0].decode(errors="replace"))
@@ -144,10 +144,10 @@ class Streamer:
         logger.warning("circusd is gone: ending")
         self.stop()
 
-    # ---- who listens ---------------------------------------------------------------------------------------------
+    # ---- subscribers ---------------------------------------------------------------------------------------------
 
     def _take_subscription(self, frames: list[bytes]) -> None:
-        """A byte, 1 for a new one and 0 for one that nobody has any more, and the topic."""
+        """A byte, 1 for a new topic and 0 for one without subscribers now, and the topic."""
         kind, topic = frames[0][:1], frames[0][1:]
         if kind == b"\1":
             self._subscribed.add(topic)
@@ -160,7 +160,7 @@ class Streamer:
             self._round = None
 
     def _begin(self) -> None:
-        """Somebody listens. CPU use is told since the last look, so there is one now that is not published."""
+        """There is a subscriber. CPU use is told since the last look, so there is one now that is not published."""
         due_at = time.monotonic() + self._delay
         self._synchronise()
         self._look(publish=False)
@@ -183,7 +183,7 @@ class Streamer:
                     self._send(payload.topic(group), payload.total(told))
 
     def _is_wanted(self, topic: bytes) -> bool:
-        """Somebody may have subscribed to a part of the topic, or to one below it."""
+        """A client may have subscribed to a part of the topic, or to one below it."""
         return any(topic.startswith(wanted) or wanted.startswith(topic) for wanted in self._subscribed)
 
     def _look_at(self, group: str, member: Member, publish: bool) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Who is known to circusd-stats: events and answers of circusd in, processes to look at out. Pure.
+"""The processes circusd-stats knows: events and answers of circusd in, processes to look at out. Pure.
 
 Events may be lost, and an answer may be older than an event that came before it. So what happens to a watcher while
 a question about it is open is written down and applied to the answer again: the result is right in any order.
@@ -36,7 +36,7 @@ class Table:
     # ---- answers -------------------------------------------------------------------------------------------------
 
     def listed(self, watchers: Iterable[str]) -> list[str]:
-        """Circusd has these watchers. Returns whom to ask about: also those it has not, for they may just be new."""
+        """Circusd has these watchers. Returns which to ask about: also those it has not, for they may just be new."""
         asked = {names.res_name(name): name for name in watchers}
         return list(({name: name for name in self._pids} | asked).values())
 
@@ -71,7 +71,7 @@ class Table:
         return not self._apply(watcher, event, pid) or not is_known or event == names.REMOVE
 
     def _apply(self, watcher: str, event: str, pid: int) -> bool:
-        """False if it is about a process nobody knows."""
+        """False if it is about an unknown process."""
         pids = self._pids.setdefault(watcher, {})
         left = self._left.setdefault(watcher, set())
         if event == names.SPAWN:
@@ -96,7 +96,7 @@ class Table:
                 del pids[pid]
                 self._left.setdefault(watcher, set()).add(pid)
 
-    # ---- who is there --------------------------------------------------------------------------------------------
+    # ---- members -------------------------------------------------------------------------------------------------
 
     def groups(self) -> dict[str, list[Member]]:
         """Processes by the second part of their topics; no group is empty."""

@@ -17,7 +17,7 @@ PLAIN, BOLD, DIM, REVERSE = "plain", "bold", "dim", "reverse"
 TITLE = "Circus Top"
 WAITING = "*** Waiting for data ***"
 
-SILENCE = 3.0  # seconds until it is called one; circusd-stats speaks once a second
+SILENCE = 3.0  # seconds until it is called one; circusd-stats sends once a second
 
 FIGURE_OF = {CPU: "cpu", MEMORY: "mem", AGE: "age", PID: "pid"}
 
@@ -148,7 +148,7 @@ class _Paper:
     def text(self, value: object) -> str:
         return printable(value, self.encoding)
 
-    # ---- what is always there ----
+    # ---- frame and help ----------
 
     def rule(self) -> Line:
         return Line("-" * self.width, DIM)

@@ -13,7 +13,7 @@ from circus.common.names import NOT_AVAILABLE, OWN_WATCHERS
 
 Figures = dict[str, Any]
 
-# Processes of circusd itself show up in the group `circus`; that they are watchers too interests nobody.
+# Processes of circusd itself show up in the group `circus`; that they are watchers too is of no interest.
 HIDDEN = frozenset(OWN_WATCHERS)
 
 
@@ -57,7 +57,7 @@ class Model:
 
     def add(self, name: str, subtopic: str | None, figures: Figures, now: float) -> None:
         self.last_at = now
-        # Told by the figures, not by the name: somebody may call a watcher `sockets`.
+        # Told by the figures, not by the name: a watcher may be called `sockets`.
         key = (name, "address" in figures or "addresses" in figures)
         group = self._groups.get(key) or self._groups.setdefault(key, Group(*key))
         if subtopic is None:
@@ -88,7 +88,7 @@ class Model:
 class Round:
     """Notices when everything was heard once: each process, socket and sum is published once in a round.
 
-    Who joins in the middle has heard all when the first one comes again. Publishers that change their order
+    A reader that joins in the middle has heard all when the first one comes again. Publishers that change their order
     publish all of a round at once, and so a moment of quiet is waited for besides.
     """
 

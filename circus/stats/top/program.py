@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OK = 0
 FAILED = 1
 
-FIGURES_TIMEOUT = 3.0  # seconds for the first figures, when they are asked for once; circusd-stats speaks once a second
+FIGURES_TIMEOUT = 3.0  # seconds for the first figures, when they are asked for once; circusd-stats sends once a second
 
 PAPER = 120  # columns of text that goes to no terminal
 
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _end(signum: int) -> int:
-    """Now that the terminal is in order, die of the signal, so that who sent it sees that it worked."""
+    """Now that the terminal is in order, die of the signal, so that its sender sees that it worked."""
     if signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

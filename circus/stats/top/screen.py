@@ -87,7 +87,7 @@ class _Screen:
                 draw_at = now + REFRESH
             ready: dict[Any, int] = dict(poller.poll(math.ceil((draw_at - now) * 1000)))
             if ready.get(keyboard, 0) & zmq.POLLERR:
-                return signal.SIGHUP  # the terminal is gone, and nobody told
+                return signal.SIGHUP  # the terminal is gone, and no signal said so
             if keyboard in ready and not self.take_keys():
                 return 0
             if signals.suspended:
@@ -191,7 +191,7 @@ class _Signals:
     """Signals that would end or suspend us, and that of a new size, noted; `wake_fd` can be read then.
 
     Those that were ignored when we came (nohup) stay so. Curses would care for Ctrl-Z and a new size too, but does
-    not hear a Ctrl-Z while it draws; it leaves both to whom it finds caring for them.
+    not hear a Ctrl-Z while it draws; where it finds a handler, it leaves both to that.
     """
 
     ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -224,7 +224,7 @@ class _Signals:
             self.suspended = True
 
     def suspend(self, leave: Callable[[], object]) -> None:
-        """Stop as the user wants; returns when somebody lets us go on."""
+        """Stop as the user wants; returns when we are continued."""
         self.suspended = False
         leave()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)

@@ -11,7 +11,7 @@ _CUT = "~"
 
 
 def printable(value: object, encoding: str = "utf-8") -> str:
-    """As text without anything a terminal would obey, or cannot show in its encoding: such is escaped (`\\x1b`)."""
+    """As text; what a terminal would obey, or cannot show in its encoding, is escaped (`\\x1b`)."""
     text = str(value)[:_LONGEST]
     if text.isascii() and text.isprintable():
         return text
