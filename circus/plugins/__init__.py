@@ -48,5 +48,5 @@ def main(args: Sequence[str] | None = None) -> int:
 
     code = run(args)
     if code:
-        raise SystemExit(code)  # also when nobody passes on what we return, as in `python -c "...; main()"`
+        raise SystemExit(code)  # also when what we return is not passed on, as in `python -c "...; main()"`
     return code

@@ -75,7 +75,7 @@ class CircusPlugin:
     # ---- for use in handlers and timers --------------------------------------------------------------------------
 
     def call(self, command: str, **props: Any) -> dict[str, Any]:
-        """The reply of circusd to a command; waits as long as it takes. CallError if nobody is left to answer."""
+        """The reply of circusd to a command; waits as long as it takes. CallError if none is left to answer."""
         pending = self.client.send(make_message(command, **props))
         while pending is not None:
             try:
@@ -87,7 +87,7 @@ class CircusPlugin:
         return {}
 
     def cast(self, command: str, **props: Any) -> None:
-        """A command nobody waits for the outcome of."""
+        """A command whose outcome is not waited for."""
         self.client.call(cast_message(command, **props))
 
     def every(self, delay: float, function: Callable[[], object]) -> Repeated:
@@ -151,7 +151,7 @@ class CircusPlugin:
             self.loop.stop()
 
     def _receive(self, frames: list[bytes]) -> None:
-        if self.running:  # what comes after the stop is for nobody
+        if self.running:  # what comes after the stop is dropped
             self._guard(self.handle_recv, frames)
 
     def _guard(self, call: Callable[..., object], *args: Any) -> None:
@@ -192,7 +192,7 @@ class Repeated:
 
 
 def _new_loop() -> Loop:
-    """Plugins written for Circus 0.19 may use tornado's timers; who does has loaded it by now."""
+    """Plugins written for Circus 0.19 may use tornado's timers; such a plugin has loaded it by now."""
     if "tornado.ioloop" not in sys.modules:
         return Loop()
     from circus.plugins.tornado_loop import TornadoLoop

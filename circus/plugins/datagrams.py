@@ -90,7 +90,7 @@ class DatagramSender:
             self._look_up_at = time.monotonic() + LOOK_UP_DELAY
 
     def _connect(self, family: int, address: tuple[object, ...]) -> None:
-        # A connected socket learns that nobody listens; another would send into the void for ever.
+        # A connected socket learns that there is no listener; another would send into the void for ever.
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             sock.connect(address)
@@ -105,7 +105,7 @@ class DatagramSender:
         try:
             sock.send(data)
         except ConnectionRefusedError:
-            # Told about an earlier one; this one has not been sent, and somebody may listen by now (udp(7)).
+            # Told about an earlier one; this one has not been sent, and there may be a listener by now (udp(7)).
             self._complain("nobody listens there")
             try:
                 sock.send(data)

@@ -132,7 +132,7 @@ def _request(url: str) -> urllib.request.Request:
     request = urllib.request.Request(where, headers={"User-Agent": f"circus/{__version__}"})  # noqa: S310 -- web_address
     if login:
         basic = base64.b64encode(login.encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {basic}")  # not for whom we are sent to
+        request.add_unredirected_header("Authorization", f"Basic {basic}")  # not for the place we are redirected to
     return request
 
 

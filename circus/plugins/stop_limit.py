@@ -34,7 +34,7 @@ class StopLimit:
         threading.Thread(target=self._watch_stop, args=[STOP_TIMEOUT], name="stop limit", daemon=True).start()
 
     def finish(self, code: int) -> int:
-        """The plugin has stopped. The interpreter waits for its threads; for what is left of the time, here seen to."""
+        """The plugin has stopped. The interpreter waits for its threads: here for the time that is left at most."""
         self._is_stopped = True
         if self._threads():
             left = STOP_TIMEOUT if self._leave_at is None else max(0.0, self._leave_at - time.monotonic())
@@ -63,5 +63,5 @@ def _leave(code: int) -> None:
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
-        pass  # nobody reads it, or it is closed
+        pass  # it is not read, or it is closed
     os._exit(code)

@@ -57,7 +57,7 @@ class Pulse:
 
 
 class Pulses:
-    """Who is followed and who has been silent for more than `interval` x `max_count` seconds. Pure: time is told."""
+    """The processes followed, and those silent for more than `interval` x `max_count` seconds. Pure: time is told."""
 
     def __init__(self, interval: float, max_count: int, now: float) -> None:
         self.by_pid: dict[int, Pulse] = {}
@@ -93,9 +93,9 @@ class Pulses:
                 pulse.watcher = watcher  # an event knows only the res name
 
     def silent(self, now: float) -> list[tuple[str, int]]:
-        """Watcher and pid of those who have been silent for too long; for each of them time begins anew.
+        """Watcher and pid of those that have been silent for too long; for each of them time begins anew.
 
-        To be asked every `interval` seconds. What nobody was there to hear is no silence: the plugin may have been
+        To be asked every `interval` seconds. What could not be heard is no silence: the plugin may have been
         suspended, or have waited long for a busy circusd, while the kernel threw heartbeats away.
         """
         deaf = max(0.0, now - self._judged_at - self._interval)
@@ -226,7 +226,7 @@ class WatchDog(CircusPlugin):
     # ---- silence -------------------------------------------------------------------------------------------------
 
     def look_after(self) -> None:
-        """Kill those who have been silent. Whose they are is asked anew just before: an event may have been lost."""
+        """Kill those that have been silent. The watcher is asked for again just before: an event may have been lost."""
         if not self._is_listening():
             return
         self.pulses.follow(self._living(), time.monotonic())

@@ -70,7 +70,7 @@ class CircusClient:
         self.poller: zmq.Poller = self._zmq.Poller()
         self.poller.register(self.socket, zmq.POLLIN)
         self._address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)  # the near end of a tunnel, if there is one
-        self._waiting: set[str] = set()  # ids of calls whose reply somebody may still want
+        self._waiting: set[str] = set()  # ids of calls whose reply may still be wanted
         self._linger = 0
 
     def send_message(self, command: str, **props: Any) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class PendingCall:
         raise CallError(TIMED_OUT)
 
     def abandon(self) -> None:
-        """Nobody wants the reply any more, nor the request to be carried out if it could not be delivered."""
+        """The reply is not wanted any more, nor the request to be carried out if it could not be delivered."""
         if self._id in self._client._waiting:
             self._client._waiting.discard(self._id)
             if not self._client._waiting:
@@ -226,7 +226,7 @@ class AsyncCircusClient:
         connect(self.socket, self._address)
 
     async def _read(self) -> None:
-        """One reader for all calls: a reply goes to whoever asked, not to whoever happens to wait."""
+        """One reader for all calls: a reply goes to the thread that asked, not to the one that happens to wait."""
         try:
             while self._replies:
                 reply = _parse(await self.socket.recv_multipart())
@@ -256,7 +256,7 @@ class AsyncCircusClient:
 def _dealer(context: Any) -> Any:
     """A DEALER of this context; which class it is depends on the context's.
 
-    Not IMMEDIATE: such a socket throws away what it has received but nobody has read yet when the other end goes,
+    Not IMMEDIATE: such a socket throws away what it has received but was not read yet when the other end goes,
     and the last thing a daemon says is the reply to `quit`.
     """
     socket = context.socket(zmq.DEALER)
@@ -266,7 +266,7 @@ def _dealer(context: Any) -> Any:
 
 
 def _prober(context: Any, address: str) -> Any:
-    """A socket that can be written to (POLLOUT) as soon as somebody takes its connection."""
+    """A socket that can be written to (POLLOUT) as soon as its connection is taken."""
     socket = _dealer(context)
     socket.setsockopt(zmq.IMMEDIATE, 1)
     connect(socket, address)
@@ -303,6 +303,6 @@ def _parse(frames: list[bytes]) -> dict[str, Any]:
 
 
 def _answers(reply: dict[str, Any], call_id: str) -> bool:
-    # The oldest daemons send no id at all, and nobody can echo that of a body it could not read.
+    # The oldest daemons send no id at all, and none can echo that of a body it could not read.
     unreadable = reply.get("id") is None and reply.get("errno") == INVALID_JSON
     return unreadable or reply.get("id", call_id) == call_id

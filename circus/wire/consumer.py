@@ -71,7 +71,7 @@ class CircusConsumer:
                     if len(frames) == 2:
                         yield event_object(*frames) if self.json else tuple(frames)
         except zmq.ZMQError:
-            if not self._stopped:  # else somebody closed what we wait on, to end us
+            if not self._stopped:  # else other code closed what we wait on, to end us
                 raise
         finally:
             self._reader = None

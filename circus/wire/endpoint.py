@@ -56,10 +56,10 @@ def bind(sock: zmq.Socket[bytes], endpoint: str, option: str, owner: int | None 
 
 @contextmanager
 def _turn_in(folder: str) -> Iterator[None]:
-    """One daemon at a time: of two that look at once, both would find nobody and the later take the file away.
+    """One daemon at a time: of two that look at once, both would find none and the later take the file away.
 
-    A lock on the directory leaves nothing behind. Who cannot have it soon goes on without: any user may hold one on
-    a directory that is open to all.
+    A lock on the directory leaves nothing behind. A daemon that cannot have it soon goes on without: any user may hold
+    one on a directory that is open to all.
     """
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -81,7 +81,7 @@ def _turn_in(folder: str) -> Iterator[None]:
 def _bind_file(sock: zmq.Socket[bytes], endpoint: str, path: str) -> None:
     """bind(2) applies the umask to the new file, so that it is closed to others from the first moment on.
 
-    But the umask belongs to the whole program. In a thread of somebody's the mode is changed afterwards; with any
+    But the umask belongs to the whole program. In a thread of another one the mode is changed afterwards; with any
     usual umask nobody but the owner may connect in between either, since that takes the right to write.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -108,7 +108,7 @@ def _bind_text(exc: zmq.ZMQError, endpoint: str, option: str) -> str:
 
 
 def _make_way(path: str, endpoint: str, option: str) -> None:
-    """Remove a socket file nobody listens on. ZeroMQ would unlink a living daemon's file without asking."""
+    """Remove a socket file without a listener. ZeroMQ would unlink a living daemon's file without asking."""
     if len(os.fsencode(path)) > MAX_IPC_PATH:
         text = f"{option} {endpoint}: the path is longer than {MAX_IPC_PATH} bytes, the limit for unix sockets"
         raise EndpointError(errno.ENAMETOOLONG, text)

@@ -1,6 +1,6 @@
 """A zmq socket in a loop, without a thread and without waiting.
 
-ZeroMQ's descriptor is edge-triggered: it tells that something changed, once, and whoever reads or writes consumes
+ZeroMQ's descriptor is edge-triggered: it tells that something changed, once, and a read or a write consumes
 such a change. So the descriptor only wakes the loop, and the socket itself is asked on every pass.
 """
 

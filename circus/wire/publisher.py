@@ -36,8 +36,8 @@ _MOVES = 0.1
 class Publisher:
     """`sent` counts events; `dropped` counts them once for each subscriber that went without.
 
-    `dropped` is 0 as long as nobody missed anything. Beyond that it is near the truth, not the truth: a subscriber of
-    some topics that stands still is taken for one of all.
+    `dropped` is 0 as long as no subscriber missed anything. Beyond that it is near the truth, not the truth: a
+    subscriber of some topics that stands still is taken for one of all.
     """
 
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
@@ -89,7 +89,7 @@ class Publisher:
 
 
 def offer(sock: zmq.Socket[bytes], frames: list[bytes]) -> bool:
-    """Send to all subscribers. False: one's queue is full, and nobody has got it."""
+    """Send to all subscribers. False: one's queue is full, and none has got it."""
     try:
         sock.send_multipart(frames, zmq.NOBLOCK)
     except zmq.Again:

@@ -59,7 +59,7 @@ class RequestServer:
             self._reactor.remove_reader(int(self._socket.getsockopt(zmq.FD)))
 
     def resume(self, reactor: Reactor, on_request: OnRequest) -> None:
-        """Go on for somebody else."""
+        """Go on for another owner."""
         self._reactor, self._on_request, self._is_paused = reactor, on_request, False
         self._listen()
 
