@@ -207,7 +207,7 @@ def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSp
 
 
 def _fail(text: str, options: CircusSpec | None = None, starter: Starter | None = None, code: int = 1) -> int:
-    """Say why circusd ends: on the terminal, to who waits for a daemon, and in the log if that is another place."""
+    """Say why circusd ends: on the terminal, to a waiting parent, and in the log if that is another place."""
     text = f"circusd: error: {text}"
     complain(text)
     if starter is not None:

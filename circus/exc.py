@@ -6,7 +6,7 @@ section's, a `ConfigError` the file's.
 
 from __future__ import annotations
 
-# Wire numbers (`errno` of an error reply). Their meaning never changes; 0 is a default nobody sends.
+# Wire numbers (`errno` of an error reply). Their meaning never changes; 0 is a default that is never sent.
 NOT_SPECIFIED = 0
 INVALID_JSON = 1
 UNKNOWN_COMMAND = 2

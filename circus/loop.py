@@ -44,7 +44,7 @@ class _Here(threading.local):
     """Of the calling thread. It ends with the thread, whose number another one may get."""
 
     def __init__(self) -> None:
-        self.chosen: Callable[[], Loop | None] = lambda: None  # a weak reference: who made the loop owns it
+        self.chosen: Callable[[], Loop | None] = lambda: None  # a weak reference: its maker owns the loop
         self.awaiting: list[Callable[[Loop], object]] = []
 
 
@@ -96,7 +96,7 @@ class Loop:
 
     @staticmethod
     def _me() -> int:
-        """Who is calling: what differs between two of these must not touch the loop's things at the same time."""
+        """The caller: what differs between two of these must not touch the loop's things at the same time."""
         return threading.get_ident()
 
     # ---- from any thread ---------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Loop:
         self._calls.append(lambda: _settle(done, work))
         self._wake()
         if not self._runs_elsewhere():
-            self._run_calls()  # it ended in between; whoever is first takes a call away, so each is done once
+            self._run_calls()  # it ended in between; the first takes a call away, so each is done once
         return done.result()
 
     def add_callback(self, callback: Callable[..., object], *args: Any, **kwargs: Any) -> None:

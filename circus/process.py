@@ -35,7 +35,7 @@ DEAD_OR_ZOMBIE = 1
 UNEXISTING = 2
 OTHER = 3
 
-# How often a process is asked whether it has ended, while somebody waits, in seconds.
+# How often a process is asked whether it has ended, while a caller waits, in seconds.
 POLL_DELAY = 0.01
 
 
@@ -173,7 +173,7 @@ class Process:
                 pipe.close()
 
     def ended(self, exit_code: int | None) -> None:
-        """The arbiter has reaped it: from now on its pid is somebody else's."""
+        """The arbiter has reaped it: from now on its pid may be another's."""
         self._exit_code, self._ended = exit_code, True
 
     @property
@@ -231,7 +231,7 @@ class Process:
         """Figures, or the text `No such process (stopped?)`."""
         if self._ended or not self._pid:
             return NO_SUCH_PROCESS
-        from circus.control.sampling import Asked, worker_figures  # what nobody asks for is not loaded
+        from circus.control.sampling import Asked, worker_figures  # not loaded before it is asked for
 
         return worker_figures(Asked(self._pid, self.wid, self.started))
 

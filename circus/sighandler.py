@@ -1,4 +1,4 @@
-"""Signal handlers for an arbiter that somebody drives by hand; circusd's own are `circus.control.daemon_signals`."""
+"""Signal handlers for an arbiter that is driven by hand; circusd's own are `circus.control.daemon_signals`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SysHandler:
         self.controller.arbiter.reload()
 
     def handle_winch(self) -> None:
-        """Somebody resized the terminal circusd was started in."""
+        """The terminal circusd was started in was resized."""
 
     def handle_chld(self) -> None:
         runtime = self.controller.arbiter.runtime

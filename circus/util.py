@@ -255,7 +255,7 @@ def create_udp_socket(mcast_addr: str, mcast_port: int) -> socket.socket:
 
 
 def __getattr__(name: str) -> Any:
-    """What drags in a module that hardly anybody needs."""
+    """What drags in a module that is rarely needed."""
     if name == "StrictConfigParser":
         return _strict_parser()
     raise AttributeError(f"module 'circus.util' has no attribute {name!r}")

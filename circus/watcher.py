@@ -71,7 +71,7 @@ class Watcher:
 
     @classmethod
     def load_from_config(cls, config: Mapping[str, Any]) -> Watcher:
-        """From a dict as `circus.config.get_config` gives it, or anybody else's. ValueError without name and cmd.
+        """From a dict as `circus.config.get_config` gives it, or any other. ValueError without name and cmd.
 
         Without a `cmd` it is a watcher, but nothing can be started. `$NAME` in its `env` stands for a variable of this
         process' own environment.
@@ -95,7 +95,7 @@ class Watcher:
         self._faces: dict[int, Process] = {}
         self.prereload_fn = prereload_fn
 
-    # ---- its place ---------------------------------------------------------------------------------------------
+    # ---- the arbiter it belongs to -----------------------------------------------------------------------------
 
     def initialize(self, evpub_socket: Any, sockets: Mapping[str, Any], arbiter: Any) -> None:
         """It belongs to this arbiter now."""
@@ -364,7 +364,7 @@ class Watcher:
     def _face(self, process: Decided) -> Process:
         face = self._faces.get(process.pid)
         if face is None:
-            from circus.process import Process  # made when somebody looks
+            from circus.process import Process  # made when it is looked at
 
             serial = process.serial
             face = Process.of_worker(
@@ -431,7 +431,7 @@ _OBJECTS = ("env", "hooks", "stdout_stream", "stderr_stream")
 
 
 def _log_failure(future: Future[Any], what: str) -> None:
-    """Of an assignment, which nobody waits for."""
+    """Of an assignment, which does not wait."""
     error = future.exception()
     if error is not None:
         logger.warning("%s: %s", what, error)

@@ -47,7 +47,7 @@ class Command:
     msg_type = "dealer"  # "sub": nothing is sent, events are awaited
     takes: tuple[Property, ...] = ()
     replies: tuple[tuple[str, str], ...] = ()  # keys of the reply, for the manual
-    literal = False  # words after the first that look like flags of nobody's belong to the program
+    literal = False  # words after the first that look like unknown flags belong to the program
 
     # Both follow from `takes`; a class without it may set them by hand.
     properties: list[str] = []  # names that must be there

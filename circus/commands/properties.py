@@ -29,7 +29,7 @@ def _text(value: Any) -> Any:
 
 
 def _pid(value: Any) -> int:
-    # 0 and below address process groups, -1 everybody (kill(2)); no command means that.
+    # 0 and below address process groups, -1 every process (kill(2)); no command means that.
     try:
         pid = int(value)
     except ValueError:

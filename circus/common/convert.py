@@ -232,7 +232,7 @@ def _resolve(name: str, reload: bool) -> object:
             target = importlib.reload(module)
         for part in parts:
             if not hasattr(target, part) and target is module:
-                importlib.import_module(f"{module_name}.{part}")  # a submodule nobody imported yet
+                importlib.import_module(f"{module_name}.{part}")  # a submodule not imported yet
             target = getattr(target, part)
     except (Exception, SystemExit) as exc:  # see above
         raise ImportStringError(f"cannot import {name!r}: {_import_error_text(exc)}") from exc

@@ -61,7 +61,7 @@ class Future(Generic[T]):
         for callback in callbacks:  # outside the lock: a callback may look at this future
             try:
                 callback(self)
-            except Exception:  # somebody else's code; the other callbacks, and who settled us, must not suffer
+            except Exception:  # third-party code; the other callbacks, and what settled us, must not suffer
                 logger.exception("error in a callback of a future")
 
     def add_done_callback(self, callback: Callable[[Future[T]], object]) -> None:
@@ -79,7 +79,7 @@ class Future(Generic[T]):
         def settle(done: Future[T]) -> None:
             try:
                 later.set_result(change(done.result()))
-            except Exception as exc:  # belongs to whoever asks the second future
+            except Exception as exc:  # belongs to what asks the second future
                 later.set_exception(exc)
 
         self.add_done_callback(settle)
@@ -124,7 +124,7 @@ class Future(Generic[T]):
         waiter = loop.create_future()
 
         def settle(_: Future[T]) -> None:
-            if not loop.is_closed():  # else nobody awaits this any more
+            if not loop.is_closed():  # else this is not awaited any more
                 loop.call_soon_threadsafe(lambda: None if waiter.done() else waiter.set_result(None))
 
         self.add_done_callback(settle)

@@ -31,8 +31,8 @@ _DEFAULTS = {
 def get_config(config_file: str) -> dict[str, Any]:
     """`[circus]` keys, and `watchers`, `plugins`, `sockets` as lists of dictionaries sorted by name.
 
-    A watcher that cannot be built here is among them: whoever builds it is told. `$NAME` in an environment is replaced
-    by `Watcher.load_from_config`.
+    A watcher that cannot be built here is among them: the code that builds it is told. `$NAME` in an environment is
+    replaced by `Watcher.load_from_config`.
 
     OSError if the file is not there, ConfigError with every problem if it cannot be used.
     """

@@ -17,7 +17,7 @@ Layer = tuple[str, str, "dict[str, str]"]  # section, key it stands in (empty: o
 class Environments:
     """Environments of all watchers. `base` is the `[env]` section; `outer` the environment of circusd.
 
-    `expands_dollars`: whether `$NAME` is replaced here, or left to whoever builds the watcher.
+    `expands_dollars`: whether `$NAME` is replaced here, or left to the code that builds the watcher.
     """
 
     def __init__(self, document: Document, outer: Mapping[str, str], expands_dollars: bool = True) -> None:

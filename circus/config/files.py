@@ -29,7 +29,7 @@ def find_files(pattern: str) -> list[str]:
 
 
 def is_installed(package: str) -> bool:
-    """Without loading it: nobody may fork any more, to go into the background, once gevent is there."""
+    """Without loading it: a program may not fork any more, to go into the background, once gevent is there."""
     from importlib.util import find_spec
 
     return find_spec(package) is not None

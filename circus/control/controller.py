@@ -83,7 +83,7 @@ class Controller:
             self._discovery.start()
 
     def pause(self) -> None:
-        """Let requests wait for who goes on with the server."""
+        """Let requests wait for the next user of the server."""
         if self._server is not None:
             self._server.pause()
 

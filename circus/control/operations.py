@@ -152,7 +152,7 @@ class Operations:
             lambda now, ticket: self._decided.change(now, ticket, key, prepared.spec, replace, updates)
         )
 
-    # ---- come and go -------------------------------------------------------------------------------------------
+    # ---- adding and removing -----------------------------------------------------------------------------------
 
     def add(self, spec: WatcherSpec, *, start: bool = False) -> Reply:
         """A watcher of this spec. AlreadyExist if there is one of that name; else raises what is wrong with it."""
@@ -204,7 +204,7 @@ class Operations:
     ) -> None:
         """A plain signal goes through the hooks of the watcher; one for descendants goes straight to them.
 
-        An unknown pid is silently nobody for a plain signal, and a MessageError where a family is asked for.
+        For a plain signal an unknown pid is silently left out; it is a MessageError where a family is asked for.
         PermissionError for a process of another user, if we are not root.
         """
         watcher = self._registry.by_key[key]

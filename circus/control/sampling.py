@@ -43,7 +43,7 @@ def in_thread(work: Callable[[], T], guard: Callable[[], object]) -> Future[T]:
     def run() -> None:
         try:
             result = work()
-        except Exception as exc:  # belongs to who asked
+        except Exception as exc:  # belongs to the caller
             future.set_exception(exc)
         else:
             future.set_result(result)
@@ -68,7 +68,7 @@ def worker_figures(asked: Asked) -> dict[str, Any] | str:
 
 
 def daemon_figures(pid: int) -> dict[str, Any]:
-    from circus.posix.info import get_info  # a daemon that nobody asks does without
+    from circus.posix.info import get_info  # a daemon that is not asked does without
 
     with _lock:
         figures = get_info(pid, interval=DSTATS_INTERVAL)

@@ -20,7 +20,7 @@ from circus.wire.server import RequestServer
 
 
 class Asked(NamedTuple):
-    """The addresses as somebody wrote them, before a port was chosen."""
+    """The addresses as they were written, before a port was chosen."""
 
     endpoint: str
     pubsub_endpoint: str
@@ -45,7 +45,7 @@ class Listeners(NamedTuple):
 class Session:
     """Sockets, children and signals of one run.
 
-    In any other thread than the main one this is somebody's program, and its signals, resource limits, orphans and
+    In any other thread than the main one the program is another's, and its signals, resource limits, orphans and
     other children are not ours. Beside greenlets of a program, in the main thread, signals are. `context` is the
     caller's, or None for one of our own; after `open`, `publisher` and `context` are those in use.
     """

@@ -60,7 +60,7 @@ class Supervisor:
         self.loop: Loop | None = None
         self.owns_loop = True
         self.pid = os.getpid()
-        self.is_daemon = False  # else somebody's program, which goes on when we end
+        self.is_daemon = False  # else another program, which goes on when we end
         self.restart_wanted = False  # when the last run ended
         self._exits_to_restart = False
         self._is_open = False
@@ -250,7 +250,7 @@ class Supervisor:
         return self.session is not None
 
     def use_loop(self, loop: Loop | None) -> None:
-        """One of the caller's, who runs it; None: one of our own, when it is needed."""
+        """One of the caller's, which runs it; None: one of our own, when it is needed."""
         self.loop, self.owns_loop = loop, loop is None
 
     def ensure_loop(self) -> Loop:
@@ -322,7 +322,7 @@ class Supervisor:
         """Until everything is down; the future tells whether a restart is wanted."""
         try:
             self.ensure_loop().run()
-        except BaseException:  # somebody ends the program from within: it must not leave its children behind
+        except BaseException:  # other code ends the program from within: it must not leave its children behind
             if self.runtime is not None:
                 self.runtime.workers.kill_everything()
             raise

@@ -20,11 +20,11 @@ from circus.wire.client import TIMED_OUT, CircusClient, PendingCall
 if TYPE_CHECKING:
     from circus.posix.peers import Peer
 
-# A daemon may be just starting: when nobody is there, this many seconds pass until a second look.
+# A daemon may be just starting: when none is there, this many seconds pass until a second look.
 SECOND_LOOK = 0.5
 
 WAIT = "wait"  # alive, or nothing is known against it
-RETRY = "retry"  # nobody there: a daemon may be just starting
+RETRY = "retry"  # none there: a daemon may be just starting
 FAIL = "fail"  # waiting changes nothing
 
 _CONTROL = "check --endpoint and the `endpoint` of circusd's configuration"

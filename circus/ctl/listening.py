@@ -23,7 +23,7 @@ _ANY_HOST = ("*", "0.0.0.0", "[::]")  # noqa: S104  # what a daemon may be bound
 def listen(options: Globals, words: Sequence[str], as_json: bool = False) -> int:
     """Print `topic: payload`, or one JSON object a line, for every event that fits one of the topics.
 
-    Ends by KeyboardInterrupt, or by BrokenPipeError as soon as nobody reads what is printed.
+    Ends by KeyboardInterrupt, or by BrokenPipeError as soon as what is printed is not read any more.
     """
     endpoints = [word for word in words if "://" in word]
     topics = [word for word in words if "://" not in word]
@@ -49,7 +49,7 @@ def _wait(consumer: CircusConsumer) -> None:
     """Until there is something to print. `listen | head -1` ends with `head`, not with the next event."""
     poller: Any = zmq.Poller()
     poller.register(consumer.pubsub_socket, zmq.POLLIN)
-    poller.register(sys.stdout.fileno(), zmq.POLLERR)  # a pipe that nobody reads, poll(2)
+    poller.register(sys.stdout.fileno(), zmq.POLLERR)  # a pipe without a reader, poll(2)
     if consumer.pubsub_socket not in dict(poller.poll()):
         raise BrokenPipeError
 

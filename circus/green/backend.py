@@ -16,7 +16,7 @@ from circus.runtime.backend import THREADS, Backend
 
 
 def _plain_popen() -> Any:
-    """`Popen` of a copy of `subprocess` that nobody patches, now or later.
+    """`Popen` of a copy of `subprocess` that is not patched, now or later.
 
     gevent's has libev wait for every child of the process, ours included. And the original class finds nothing but
     patched parts around it: no `_fork_exec`, and a `close` that is put off, while it reads the pipe until it is closed.

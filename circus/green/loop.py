@@ -64,7 +64,7 @@ class _GreenEvent:
 
 
 def _new_event() -> Any:
-    """Hooks and figures have real threads of their own (if nobody patched them away), which need no hub to wait."""
+    """Hooks and figures have real threads of their own (if they were not patched away), which need no hub to wait."""
     return _GreenEvent() if _thread_ident() in _homes else _ThreadEvent()
 
 

@@ -99,7 +99,7 @@ class Spec:
 
     @classmethod
     def options(cls) -> Iterator[Option[Any]]:
-        """In the order they are written, those of a base first; one declared anew takes the place of the old."""
+        """In the order they are written, those of a base first; one declared again takes the place of the old."""
         found: dict[str, Option[Any]] = {}
         for klass in reversed(cls.__mro__):
             found.update({name: member for name, member in vars(klass).items() if isinstance(member, Option)})

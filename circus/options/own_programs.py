@@ -110,7 +110,7 @@ def _where(daemon: Daemon) -> list[str]:
     if daemon.ssh_server:
         words += ["--ssh", daemon.ssh_server]
     level = "debug" if daemon.debug else (daemon.loglevel or "").lower()
-    # A level that is none was told by whoever read it, and `info` is used: no reason for them not to start.
+    # A mistaken level was reported by the reader of the file, and `info` is used: no reason for them not to start.
     return [*words, "--log-level", level] if level in LOG_LEVELS else words
 
 
