@@ -38,6 +38,8 @@ def reasons(replies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 class Operations:
     """`keys` of None means all watchers. `single`: the reply tells of one watcher's processes.
 
+    A watcher that was removed can only be ended: asked for anything else it raises ConflictError.
+
     - `runtime`: what performs, None while nothing runs.
     - `build`: a watcher with its public face. Raises what is wrong with its hooks or streams.
     - `prereload`: called before a graceful reload of all.
@@ -76,7 +78,7 @@ class Operations:
         return future
 
     def _watchers(self, keys: Keys | None) -> list[LiveWatcher]:
-        return self._registry.all() if keys is None else [self._registry.by_key[key] for key in keys]
+        return self._registry.all() if keys is None else [self._registry.present(key) for key in keys]
 
     def _to_start(self, keys: Keys | None) -> list[int]:
         """One that could not be built is tried again whenever it is to start."""
@@ -92,7 +94,7 @@ class Operations:
         return self._request(lambda now, ticket: self._decided.start(now, ticket, chosen, single))
 
     def stop(self, keys: Keys | None, *, single: bool = False) -> Reply:
-        chosen = [watcher.key for watcher in self._watchers(keys)]
+        chosen = list(self._decided.watchers if keys is None else keys)
         return self._request(lambda now, ticket: self._decided.stop(now, ticket, chosen, single))
 
     def restart(self, keys: Keys | None, *, single: bool = False) -> Reply:
@@ -125,7 +127,7 @@ class Operations:
 
     def incr(self, key: int, number: int) -> Reply:
         """So many processes more, or fewer."""
-        spec = self._registry.by_key[key].spec
+        spec = self._registry.present(key).spec
         if spec.singleton:
             return finished({"numprocesses": spec.numprocesses, "singleton": True})
         return self._set(key, {"numprocesses": max(0, spec.numprocesses + number)}, updates=0)
@@ -141,7 +143,7 @@ class Operations:
         return effects
 
     def _prepare(self, key: int, options: Mapping[str, Any]) -> tuple[Prepared, dict[str, Effect]]:
-        watcher = self._registry.by_key[key]
+        watcher = self._registry.present(key)
         spec, effects = settings.apply_options(watcher.spec, options)
         return watcher.prepare(spec), effects
 
@@ -173,6 +175,7 @@ class Operations:
         return finished({})
 
     def remove(self, key: int, *, nostop: bool = False) -> Reply:
+        self._registry.present(key)
         return self._request(lambda now, ticket: self._decided.remove(now, ticket, key, nostop))
 
     # ---- processes ---------------------------------------------------------------------------------------------
@@ -185,7 +188,10 @@ class Operations:
         graceful_timeout: float | None = None,
     ) -> Reply:
         """End one process, or all if `pid` is None; each is replaced like any other that ended."""
-        live = self._registry.by_key[key].live()
+        watcher = self._registry.by_key.get(key)
+        if watcher is None:
+            return finished({})  # it was removed, and all its processes have ended
+        live = watcher.live()
         serials = [process.serial for process in live if pid in (None, process.pid)]
         return self._request(
             lambda now, ticket: self._decided.kill(now, ticket, key, serials, signum, graceful_timeout)
@@ -207,7 +213,9 @@ class Operations:
         For a plain signal an unknown pid is silently left out; it is a MessageError where a family is asked for.
         PermissionError for a process of another user, if we are not root.
         """
-        watcher = self._registry.by_key[key]
+        watcher = self._registry.by_key.get(key)
+        if watcher is None:
+            return  # as in `kill`
         found = signalling.targets(watcher, pid, wid)
         if childpid is not None:
             signalling.signal_child(found, childpid, signum)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from circus.commands.matching import METHODS
-from circus.exc import MessageError
+from circus.exc import ConflictError, MessageError
 from circus.machine.arbiter import Arbiter as Decided
 from circus.runtime.live_watcher import LiveWatcher
 
@@ -49,6 +49,12 @@ class Registry:
     def _live(self, keys: Iterable[int]) -> list[LiveWatcher]:
         # One may go while another thread looks.
         return [watcher for key in list(keys) if (watcher := self._by_key.get(key)) is not None]
+
+    def present(self, key: int) -> LiveWatcher:
+        """By key. ConflictError if it was removed, be it still stopping or not."""
+        if key not in self._decided.watchers:
+            raise ConflictError("this watcher was removed")
+        return self._by_key[key]
 
     def get(self, name: str) -> LiveWatcher:
         """By name, else by res name. KeyError if there is none."""

@@ -195,7 +195,7 @@ class Arbiter:
     def kill(
         self, now: float, ticket: int, key: int, serials: list[int], signum: int | None, timeout: float | None
     ) -> None:
-        watcher = self.watchers[key]
+        watcher = self._known(key)
         watcher.end(now, serials, signum, timeout)
         self._jobs.expect(self._job(ticket, jobs.nothing), watcher, jobs.gone(serials))
         self._touch(watcher)
