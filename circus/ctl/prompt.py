@@ -48,10 +48,12 @@ class Shell(cmd.Cmd):
         except ValueError as exc:
             say(f"error: {exc}", sys.stderr)
             return False
-        if not words or get_command(words[0]) is None:
+        if words and words[0].lower() == "exit":
+            return True
+        command = get_command(words[0]) if words else None
+        if command is None:
             say(f"*** Unknown syntax: {line}")
-            return False
-        if words[0].lower() != "quit" or _is_meant():
+        elif command.name != "quit" or not {"-h", "--help"}.isdisjoint(words) or _is_meant():
             self.run(words)
         return False
 

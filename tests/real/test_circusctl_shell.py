@@ -224,6 +224,15 @@ def test_quit_at_a_terminal_asks_first(shell, daemon, word):
         time.sleep(0.01)
 
 
+def test_help_of_quit_is_not_asked_about(shell):
+    assert shell.say("quit --help").startswith("usage: circusctl quit")
+
+
+def test_exit_in_capitals_leaves_the_shell_too(shell):
+    shell.type("EXIT\n")
+    assert shell.code() == 0
+
+
 def test_exit_leaves_the_shell_and_not_the_daemon(shell, daemon):
     assert "exit, or Ctrl-D, leaves this shell" in shell.say("help")
     assert shell.say("help exit").startswith("exit, or Ctrl-D, leaves this shell")
