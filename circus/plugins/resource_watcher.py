@@ -13,7 +13,7 @@ limit was passed more than `max_count` times in a row, the watcher is restarted 
 - Memory limits are percent of the machine's memory (`90`, `90%`) or resident sizes with a unit (`10M`, `1.5G`).
 - `health_threshold` is a limit for the mean of processor and memory percent; 0 turns it off.
 - With `process_children` the direct children of the processes are looked at too, each on its own, and one that passes
-  a limit too often gets `child_signal`; nobody else does.
+  a limit too often gets `child_signal`; no other process does.
 
 A figure the system does not tell is compared with nothing. A watcher that is not active is left alone. What is found is
 counted at the statsd server: `_resource_watcher.WATCHER.` and `over_cpu`, `under_cpu`, `over_memory`, `under_memory`,

@@ -61,7 +61,7 @@ def timed(bucket: str, milliseconds: int) -> Metric:
 
 
 class StatsdClient:
-    """Sends to a statsd server by UDP: nothing waits, nothing fails, and nobody knows whether it arrives.
+    """Sends to a statsd server by UDP: nothing waits, nothing fails, and whether it arrives is not known.
 
     Buckets are put behind `prefix` and a dot. `sample_rate` (0 to 1) is the share of counts and times that is sent.
     """
@@ -149,7 +149,7 @@ class StatsdEmitter(CircusPlugin):
     option_table: type[StatsdOptions] = StatsdOptions
     default_app_name = "app"
     is_for_statsd = True
-    """Whether it is of no use without a statsd server; else nobody misses one that was not named."""
+    """Whether it is of no use without a statsd server; else one that was not named is not missed."""
 
     def __init__(
         self,

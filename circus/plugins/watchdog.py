@@ -204,7 +204,7 @@ class WatchDog(CircusPlugin):
             except OSError as exc:
                 if not self._is_refused:
                     where = f"udp {self.watchdog_ip}:{self.watchdog_port}"
-                    logger.error("watchdog: no heartbeats can be heard at %s, so nobody is killed: %s", where, exc)
+                    logger.error("watchdog: no heartbeats can be heard at %s, so no process is killed: %s", where, exc)
                 self._is_refused = True
                 return False
             self._is_refused = False
@@ -221,7 +221,7 @@ class WatchDog(CircusPlugin):
                 return
             pid = pid_in(datagram, self.msg_regex)
             if pid is None or not self.pulses.beat(pid, time.monotonic()):
-                logger.debug("watchdog: a heartbeat of nobody who is followed: %r", datagram[:100])
+                logger.debug("watchdog: a heartbeat of no process that is followed: %r", datagram[:100])
 
     # ---- silence -------------------------------------------------------------------------------------------------
 
