@@ -1,4 +1,4 @@
-"""How replies are shown to people. The forms are read by scripts: a change here breaks somebody."""
+"""How replies are shown to people. The forms are read by scripts: a change here breaks some of them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from circus.posix.standard import complain
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Help that cannot be written is an error, and what was wrong with the flags stays one of 2 if nobody can be told.
+    """Help that cannot be written is an error, and what was wrong with the flags stays one of 2 if it cannot be said.
 
     By itself argparse overlooks both, or neither: that changed within Python 3.11.
     """

@@ -149,7 +149,7 @@ def _load_config(path: str) -> None:
         if kind == ".ini":
             config.fileConfig(path, disable_existing_loggers=False)
         else:
-            # Loggers it does not name go on speaking through those above them, unless it says otherwise.
+            # Loggers it does not name go on writing through those above them, unless it says otherwise.
             config.dictConfig({"disable_existing_loggers": False, **_parse(kind, text)})
     except Exception as exc:  # these functions raise whatever they run into
         raise ValueError(f"{path} is no usable logging configuration: {exc}") from exc

@@ -169,7 +169,7 @@ def _stdin(launch: Launch) -> int | None:
 
 
 def _new_user(launch: Launch) -> tuple[int | None, int | None, tuple[int, ...] | None]:
-    """Nothing when that is us already: only root may call setgroups, but anybody may name himself in a section."""
+    """Nothing when that is us already: only root may call setgroups, but a section may name the user we are."""
     ourselves = launch.uid in (None, os.geteuid()) and launch.gid in (None, os.getegid())
     if ourselves and os.geteuid() != 0:
         return None, None, None

@@ -224,7 +224,7 @@ class LiveWatcher:
             pump.close(done)
 
     def _close_unused(self, outputs: Iterable[str]) -> None:
-        """These streams are not wanted any more: close those that nobody else does."""
+        """These streams are not wanted any more: close those that no pump closes."""
         unused = self._unused.intersection(outputs)
         self._unused -= unused
         _close({name: self.streams[name] for name in unused})

@@ -85,8 +85,8 @@ class FancyStdoutStream(StdoutStream):
 class QueueStream(Queue[dict[str, Any]]):
     """A `queue.Queue` of the mappings a stream is called with.
 
-    It holds at most `maxsize` of them (4096, that is 128 MiB in the worst case; 0 = without bound). When nobody takes
-    them out, the oldest one makes room for the newest and is counted in `dropped`.
+    It holds at most `maxsize` of them (4096, that is 128 MiB in the worst case; 0 = without bound). When they are not
+    taken out, the oldest one makes room for the newest and is counted in `dropped`.
     """
 
     def __init__(self, maxsize: int | str = 4096, **kwargs: Any) -> None:

@@ -98,7 +98,7 @@ class CircusClient:
         call_id = request["id"] = os.urandom(16).hex()
         body = _encode(request)
         if request.get("msg_type") == CAST:
-            self._find_somebody()
+            self._find_daemon()
             self._linger = CAST_LINGER
             self._put(body)
             return None
@@ -111,7 +111,7 @@ class CircusClient:
         except zmq.ZMQError as exc:
             raise CallError(str(exc)) from exc
 
-    def _find_somebody(self) -> None:
+    def _find_daemon(self) -> None:
         with _prober(self.context, self._address) as prober:
             if not prober.poll(self.timeout if self.timeout >= 0 else None, zmq.POLLOUT):
                 raise CallError(TIMED_OUT)
