@@ -257,7 +257,7 @@ class LiveWatcher:
             runner.close()
 
     def retire(self) -> None:
-        """It is forgotten: nothing of it is called any more."""
+        """It is forgotten: no hook of it is called any more, and streams that no pump has had are closed."""
         self.close_hooks()
         self._close_unused(OUTPUTS)
         self._search([])
