@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import socket
 import stat
 import threading
 import time
@@ -61,6 +59,8 @@ def _turn_in(folder: str) -> Iterator[None]:
     A lock on the directory leaves nothing behind. A daemon that cannot have it soon goes on without: any user may hold
     one on a directory that is open to all.
     """
+    import fcntl  # as `socket` below
+
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:  # not there, which is told later, or not ours to read
@@ -120,6 +120,8 @@ def _make_way(path: str, endpoint: str, option: str) -> None:
     if not stat.S_ISSOCK(os.stat(path).st_mode):
         # connect(2) refuses a plain file just as it refuses a dead socket: it must not be mistaken for one.
         raise EndpointError(errno.EEXIST, f"{option} {endpoint}: there is a file of that name which is no socket")
+    import socket  # here, because circusctl, which binds nothing, pays for each module at every call
+
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
