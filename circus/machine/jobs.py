@@ -39,12 +39,13 @@ def stopped(watcher: Watcher) -> Goal:
 
 def up(watcher: Watcher, stops: int) -> Goal:
     """It is active and complete, or its start failed, which is an answer too."""
+    early_exits = watcher.early_exits
 
     def check(watcher: Watcher) -> Outcome | None:
         if not watcher.wanted:
             return _down(watcher, stops)
         if watcher.phase is Phase.ACTIVE and watcher.pool.is_complete:
-            return _unless_early(watcher)
+            return _unless_early(watcher, early_exits)
         return _refused(watcher) or _failing(watcher)
 
     return check
@@ -53,6 +54,7 @@ def up(watcher: Watcher, stops: int) -> Goal:
 def replaced(watcher: Watcher, stops: int) -> Goal:
     """No process of an older generation is left."""
     generation, aborted = watcher.pool.generation, watcher.pool.aborted_reloads
+    early_exits = watcher.early_exits
 
     def check(watcher: Watcher) -> Outcome | None:
         if watcher.pool.aborted_reloads > aborted:
@@ -61,7 +63,7 @@ def replaced(watcher: Watcher, stops: int) -> Goal:
             return _down(watcher, stops)
         is_done = watcher.phase is Phase.ACTIVE and not watcher.pool.reloading
         if is_done and not watcher.table.has_older(generation):
-            return _unless_early(watcher)
+            return _unless_early(watcher, early_exits)
         return _refused(watcher) or _failing(watcher)
 
     return check
@@ -69,13 +71,13 @@ def replaced(watcher: Watcher, stops: int) -> Goal:
 
 def settled(watcher: Watcher) -> Goal:
     """As many processes as wanted and none on its way; a stopped watcher has nothing to do."""
-    is_wanted, stops = watcher.wanted, watcher.stops
+    is_wanted, stops, early_exits = watcher.wanted, watcher.stops, watcher.early_exits
 
     def check(watcher: Watcher) -> Outcome | None:
         if watcher.is_stopped:
             return _down(watcher, stops) if is_wanted and watcher.stops == stops else REACHED
         if watcher.is_settled:
-            return _unless_early(watcher)
+            return _unless_early(watcher, early_exits)
         return _refused(watcher) or _failing(watcher)
 
     return check
@@ -104,11 +106,14 @@ def _down(watcher: Watcher, stops: int) -> Outcome | None:
     return Outcome(note=f"{watcher.name}: not started: {watcher.trouble}") if watcher.trouble else REACHED
 
 
-def _unless_early(watcher: Watcher) -> Outcome | None:
-    """Reached, as far as can be said at once: a program that ends in its first moment does not run."""
+def _unless_early(watcher: Watcher, before: int) -> Outcome | None:
+    """Reached, as far as can be said at once: a program that ends in its first moment does not run.
+
+    `before`: the early exits when it was asked for. An older one is not its doing.
+    """
     if watcher.awaits_early_exit:
         return None
-    setback = watcher.pool.setback() or watcher.early_exit
+    setback = watcher.pool.setback() or (watcher.early_exit if watcher.early_exits > before else "")
     return Outcome(note=f"{watcher.name}: {setback}") if setback else REACHED
 
 

@@ -57,6 +57,7 @@ class Watcher:
         self.stops = 0  # times a stop was asked for
         self.starts = 0  # times a start was asked for
         self._obstacle = ""
+        self.early_exits = 0
         self.early_exit = ""  # of a process whose first moment was waited for, for people
         self.waits_for_namesake = False  # a removed watcher of the same name has yet to stop
         self._waits_for_number = False  # it was to start with 0 processes, and does so when it may have some
@@ -268,6 +269,7 @@ class Watcher:
         text = f"ended: {exit_text(process.exit_code)}"
         self._context.log("info", f"{self.name} [{process.pid}] {text}")
         if self.awaits_early_exit and (self.spec.respawn or process.exit_code):
+            self.early_exits += 1
             self.early_exit = f"a process {text}"
         return self.pool.died(process, now) if self.phase.is_running else ""
 

@@ -200,6 +200,18 @@ def test_request_that_waits_tells_of_a_process_that_ends_in_its_first_moment(res
     assert sim.replies[ticket].result["info"]["started"] == sim.pids(web)
 
 
+def test_process_that_ended_early_before_the_request_is_not_told_of() -> None:
+    sim = Sim(early_exit_delay=0.1)
+    sim.program("web", Program(lives=0.05, code=3), Program())
+    web = sim.add("web")
+    first = sim.start(web)
+    sim.advance(0.06)
+    second = sim.reload(web)
+    sim.rest()
+    assert sim.replies[first].result["reason"] == "web: a process ended: exit code 3"
+    assert "reason" not in sim.replies[second].result
+
+
 def test_process_that_did_its_work_in_its_first_moment_is_no_failure() -> None:
     sim = Sim(early_exit_delay=0.1)
     sim.program("job", Program(lives=0.05, code=0))
