@@ -52,7 +52,10 @@ _RESTORED = {signal.SIGPIPE, signal.SIGXFSZ}
 _POPEN_GROUPS = 64
 """More supplementary groups are refused by subprocess (MAX_GROUPS in its C part), though not by the system."""
 
-_RESTORED_BITS = sum(1 << number - 1 for number in _RESTORED)
+# libc keeps signals for itself (glibc 32 and 33), and its posix_spawn(3) leaves them ignored in every child: these are
+# not valid ones, and neither ours to reset nor of any effect on programs.
+_OURS = signal.valid_signals() - _RESTORED
+_OUR_BITS = sum(1 << number - 1 for number in _OURS)
 
 
 def spawn(launch: Launch) -> Child:
@@ -192,13 +195,13 @@ def _signals_are_default() -> bool:
     if at < 0:
         return _python_says_default()
     fields = status[at:].split(None, 4)
-    return int(fields[1], 16) == 0 and int(fields[3], 16) & ~_RESTORED_BITS == 0
+    return int(fields[1], 16) == 0 and int(fields[3], 16) & _OUR_BITS == 0
 
 
 def _python_says_default() -> bool:
     if signal.pthread_sigmask(signal.SIG_BLOCK, ()):
         return False
-    return all(signal.getsignal(number) is not signal.SIG_IGN for number in signal.valid_signals() - _RESTORED)
+    return all(signal.getsignal(number) is not signal.SIG_IGN for number in _OURS)
 
 
 # ---- prlimit(1) ----------------------------------------------------------------------------------------------------
