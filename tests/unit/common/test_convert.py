@@ -116,8 +116,8 @@ def test_environment_to_text_is_sorted():
 @pytest.mark.parametrize(
     ("value", "result"),
     [
-        ("$HOME/bin", "/root/bin"),
-        ("$HOME$HOME", "/root/root"),
+        ("$HOME/bin", "/home/me/bin"),
+        ("$HOME$HOME", "/home/me/home/me"),
         ("a$GONE.b", "a.b"),
         ("$$HOME", "$HOME"),
         ("$$$HOME", "$$HOME"),
@@ -127,7 +127,7 @@ def test_environment_to_text_is_sorted():
     ],
 )
 def test_dollars_in_environments(value, result):
-    assert convert.expand_dollars(value, {"HOME": "/root"}) == result
+    assert convert.expand_dollars(value, {"HOME": "/home/me"}) == result
 
 
 def test_names_after_dollars_are_those_that_would_be_replaced():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from circus.common.template import expand, expand_wid
 
-VARIABLES = {"wid": 3, "env.HOME": "/root", "env.circus_home": "/srv", "sockets.web": 7, "uid": None, "a-b.c": "x"}
+VARIABLES = {"wid": 3, "env.HOME": "/home/me", "env.circus_home": "/srv", "sockets.web": 7, "uid": None, "a-b.c": "x"}
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ VARIABLES = {"wid": 3, "env.HOME": "/root", "env.circus_home": "/srv", "sockets.
         ("$(circus.wid)", "3"),
         ("((circus.wid))", "3"),
         ("$(CIRCUS.WID) ((Circus.Wid))", "3 3"),
-        ("$(circus.env.home)/x", "/root/x"),
+        ("$(circus.env.home)/x", "/home/me/x"),
         ("$(circus.env.CIRCUS_HOME)", "/srv"),
         ("--fd $(circus.sockets.WEB)", "--fd 7"),
         ("<$(circus.uid)>", "<>"),

@@ -7,7 +7,7 @@ from circus import config
 
 DATA = Path(__file__).parents[2] / "data"
 
-ENVIRON = {"HOME": "/root", "PATH": "/bin"}
+ENVIRON = {"HOME": "/home/me", "PATH": "/bin"}
 
 
 class Result:

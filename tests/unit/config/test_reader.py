@@ -39,7 +39,7 @@ def test_dollars_mean_something_in_environments_only_and_can_be_escaped():
     assert result.only.args == "${HOME}"
     assert result.only.extras == {"mine": "foo$BAR"}
     assert result.only.env == {
-        "FULL": "/root/bin",
+        "FULL": "/home/me/bin",
         "ESCAPED": "foo$BAR",
         "GONE": "foo!",
         "PRICE": "$5",
@@ -319,7 +319,7 @@ def test_a_variable_that_adds_to_itself_needs_no_warning():
 
 
 def test_variables_of_a_variable_are_not_replaced_again():
-    result = read("[env]\nA = $TRICK $(circus.env.TRICK)\n[watcher:a]\ncmd = x", {"TRICK": "$HOME", "HOME": "/root"})
+    result = read("[env]\nA = $TRICK $(circus.env.TRICK)\n[watcher:a]\ncmd = x", {"TRICK": "$HOME", "HOME": "/home/me"})
     assert result.only.env == {"A": "$HOME $HOME"}
 
 

@@ -7,6 +7,7 @@ import pytest
 from circus.machine.phase import Phase
 from circus.machine.progress_timeout import STOP_TIMEOUT
 from circus.machine.stopping import CLOSE_STREAMS_TIMEOUT
+from circus.machine.watcher import Watcher
 from tests.sim import NEVER, TERM, Hook, Program, Sim
 
 
@@ -207,8 +208,8 @@ def test_stop_while_after_start_runs_does_not_wait_for_it() -> None:
     assert web.is_stopped
 
 
-@pytest.mark.parametrize("tenths", range(0, 60, 2))
-def test_stop_at_any_instant_of_a_slow_start_ends_stopped(tenths: int) -> None:
+def in_a_slow_start(seconds: float) -> tuple[Sim, Watcher]:
+    """A watcher of which everything takes its time, so long after its start was asked for."""
     sim = Sim()
     hooks = ("before_start", "after_start", "before_spawn", "after_spawn", "before_stop", "after_stop")
     for hook in hooks:
@@ -216,7 +217,13 @@ def test_stop_at_any_instant_of_a_slow_start_ends_stopped(tenths: int) -> None:
     sim.program("web", Program(forks_in=0.3, takes=0.3, leaves=1))
     web = sim.add("web", numprocesses=3, warmup_delay=1.0, hooks=dict.fromkeys(hooks, "x.y"))
     sim.start(web)
-    sim.advance(tenths / 10)
+    sim.advance(seconds)
+    return sim, web
+
+
+@pytest.mark.parametrize("tenths", range(0, 60, 2))
+def test_stop_at_any_instant_of_a_slow_start_ends_stopped(tenths: int) -> None:
+    sim, web = in_a_slow_start(tenths / 10)
     ticket = sim.stop(web)
     sim.rest()
     assert web.is_stopped
@@ -227,14 +234,7 @@ def test_stop_at_any_instant_of_a_slow_start_ends_stopped(tenths: int) -> None:
 
 @pytest.mark.parametrize("tenths", range(0, 60, 2))
 def test_restart_at_any_instant_of_a_slow_start_ends_active(tenths: int) -> None:
-    sim = Sim()
-    hooks = ("before_start", "after_start", "before_spawn", "after_spawn", "before_stop", "after_stop")
-    for hook in hooks:
-        sim.hook("web", hook, Hook(takes=0.3))
-    sim.program("web", Program(forks_in=0.3, takes=0.3, leaves=1))
-    web = sim.add("web", numprocesses=3, warmup_delay=1.0, hooks=dict.fromkeys(hooks, "x.y"))
-    sim.start(web)
-    sim.advance(tenths / 10)
+    sim, web = in_a_slow_start(tenths / 10)
     ticket = sim.restart(web)
     sim.rest()
     assert (web.status, len(sim.alive(web))) == ("active", 3)

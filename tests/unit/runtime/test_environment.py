@@ -9,7 +9,7 @@ from circus.options.settings import watcher_spec
 from circus.options.table import WatcherSpec
 from circus.runtime.environment import python_paths, virtualenv_packages, watcher_env
 
-OUTER = {"PATH": "/bin", "HOME": "/root"}
+OUTER = {"PATH": "/bin", "HOME": "/home/me"}
 
 
 def test_a_watcher_that_asks_for_nothing_gets_nothing():
@@ -22,7 +22,7 @@ def test_its_own_variables_are_all_it_gets_without_copy_env():
 
 def test_its_own_variables_lie_over_those_of_circusd():
     spec = watcher_spec("w", env={"A": "1", "PATH": "/x"}, copy_env=True)
-    assert watcher_env(spec, OUTER) == {"PATH": "/x", "HOME": "/root", "A": "1"}
+    assert watcher_env(spec, OUTER) == {"PATH": "/x", "HOME": "/home/me", "A": "1"}
     assert OUTER["PATH"] == "/bin"
 
 
