@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -16,6 +17,14 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 # What a test has ended may take a moment to be gone: a killed process still frees its memory.
 _PATIENCE = 3.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_as_in_a_terminal() -> None:
+    """What runs in the background or below nohup ignores these, and hands that on to the programs under test."""
+    for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, signal.SIG_DFL)
 
 
 @pytest.fixture

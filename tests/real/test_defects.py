@@ -234,6 +234,7 @@ def test_every_death_is_reaped_and_told_once_also_of_processes_we_end(tmp_path: 
         events.sync(lambda: daemon.call("set", name="a", options={"priority": 1}))
         first, second, *_ = pids = daemon.pids("a")
         os.kill(first, signal.SIGKILL)
+        events.wait("a.reap")  # else `decr` may choose the one that is about to die
         daemon.call("kill", name="a", pid=second, waiting=True)
         daemon.call("decr", name="a", waiting=True)
         daemon.call("reload", name="a", waiting=True)

@@ -119,7 +119,7 @@ def test_child_that_uses_too_much_gets_the_signal_and_nobody_else(tmp_path: Path
         "family", "max_mem = 100M", "max_count = 1", "process_children = 1", "child_signal = USR1"
     )
     with Daemon(tmp_path, config) as daemon:
-        pids = daemon.pids("family")
+        pids = daemon.wait_for(lambda: daemon.pids("family"))
         daemon.wait_for(lambda: text_of(notes).count("\n") >= 3)
         assert set(text_of(notes).splitlines()) == {f"eater {int(signal.SIGUSR1)}"}
         assert daemon.pids("family") == pids

@@ -199,6 +199,7 @@ def test_deaths_stops_starts_and_removals_are_followed(tmp_path: Path) -> None:
         Stats(tmp_path, daemon.endpoints) as stats,
         Listener(stats.statspoint) as listener,
     ):
+        daemon.wait_for_status("my sleepers", "active")
         first = daemon.pids("my sleepers")
         listener.wait_for("my_sleepers", first)
         os.kill(first[0], signal.SIGKILL)
@@ -221,6 +222,7 @@ def test_processes_let_go_by_a_removal_are_not_followed_any_more(tmp_path: Path)
         Stats(tmp_path, daemon.endpoints) as stats,
         Listener(stats.statspoint) as listener,
     ):
+        daemon.wait_for_status("other.one", "active")
         pids = daemon.pids("other.one")
         listener.wait_for("other.one", pids)
         daemon.call("rm", name="other.one", nostop=True, waiting=True)
