@@ -95,9 +95,10 @@ def test_memory_eater_is_restarted_and_its_modest_neighbour_is_not(tmp_path: Pat
         daemon.wait_for_output("resource_watcher: hungry is restarted")
         daemon.wait_for_output("plugin:other: Starting")
         before = daemon.pids("other")
-        daemon.wait_for_status("hungry", "active")
+        daemon.wait_for_output("hungry stopped")  # the plugin's request is carried out
+        daemon.call("stop", name="hungry", waiting=True)
         fed.unlink()
-        daemon.call("restart", name="hungry", waiting=True)  # hungry again
+        daemon.call("start", name="hungry", waiting=True)  # hungry again
         daemon.wait_for(lambda: daemon.output.count("hungry is restarted") == 2)
         assert daemon.pids("other") == before
         assert "other is restarted" not in daemon.output
