@@ -12,7 +12,7 @@ import pytest
 from circus.consumer import CircusConsumer
 from tests.real.support import PATIENCE, ROOT, Daemon, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 CONFIG = "[watcher:My.Web]\ncmd = sleep 60\n"
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.real.support import Daemon
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 CONFIG = """
     [watcher:typo]

@@ -215,7 +215,7 @@ def test_show_prints_every_value_and_its_origin(config: Path) -> None:
 
 # ---- flags against the configuration -----------------------------------------------------------------------------
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 
 def test_flags_win_over_the_configuration_and_reloadconfig_does_not_take_them_for_a_change(tmp_path: Path) -> None:

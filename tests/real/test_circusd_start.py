@@ -18,7 +18,7 @@ from circus.posix import processes
 from tests.real.proc import PROGRAMS, descriptors_of, program, text_of
 from tests.real.support import ROOT, Daemon, Endpoints, Program, ipc_endpoints, is_gone, tcp_endpoints, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 SLEEPER = "[watcher:a]\ncmd = sleep 60\n"
 

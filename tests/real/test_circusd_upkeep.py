@@ -15,7 +15,7 @@ from circus.posix import processes
 from tests.real.proc import children_of, descriptors_of, program, text_of, threads_of, zombies_of
 from tests.real.support import Daemon, is_gone, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 
 # ---- birth -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from circus.wire import publisher as module
 from circus.wire.publisher import Publisher
 from tests.real.support import Daemon, Program, descriptors, free_port, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 # Prints how many events it got before one that is called "end".
 SUBSCRIBER = """
@@ -131,7 +131,6 @@ def test_subscriber_that_goes_on_gets_events_again(publisher, context, tmp_path)
         assert end(program, publisher) > 0
 
 
-@pytest.mark.untraced
 def test_subscriber_that_dies_while_it_is_behind_is_no_longer_counted(publisher, context, tmp_path):
     reader = Reader(context, publisher)
     publish(publisher, [reader], [0])
