@@ -44,7 +44,7 @@ def test_stop_ends_every_program_of_a_shell_pipeline(tmp_path: Path) -> None:
     line = f"while :; do echo tick; sleep 0.05; done | tee {tmp_path}/tee | sed 's/tick/tock/' > {tmp_path}/sed"
     with Tree(tmp_path, line, "shell = True") as tree:
         wait_for(lambda: "tick" in text_of(tmp_path / "tee"))
-        assert len(tree.pids()) >= 4
+        wait_for(lambda: len(tree.pids()) >= 4)
         tree.stop()
         assert tree.pids() == []
         assert "did not end" not in tree.daemon.output  # SIGTERM was enough
