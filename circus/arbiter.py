@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circus import config
 from circus.common import names
@@ -19,12 +19,15 @@ from circus.control.supervisor import Face, Supervisor
 from circus.loop import Loop
 from circus.options.option import Option
 from circus.options.own_programs import flapping_defaults, plugin_dict
-from circus.options.table import CircusSpec, ConfigSpec, WatcherSpec
+from circus.options.table import CircusSpec, ConfigSpec, SocketSpec, WatcherSpec
 from circus.runtime import hooks
 from circus.runtime.backend import THREADS, Backend, backend
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.runtime import Runtime
 from circus.watcher import Watcher
+
+if TYPE_CHECKING:
+    from circus.sockets import CircusSocket, CircusSockets
 
 GLOBAL_OPTIONS = ("endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint")
 
@@ -54,7 +57,7 @@ class Arbiter:
         statsd_close_outputs: bool = False,
         multicast_endpoint: str | None = None,
         plugins: Sequence[Mapping[str, Any]] | None = None,
-        sockets: Sequence[Any] | None = None,
+        sockets: Sequence[CircusSocket] | None = None,
         warmup_delay: float = 0,
         httpd: bool = False,
         httpd_host: str = "localhost",
@@ -74,14 +77,14 @@ class Arbiter:
     ) -> None:
         if isinstance(statsd, str):  # early versions had the endpoint in this place, and the plugins after it
             stats_endpoint, plugins, statsd = statsd, plugins or _list(stats_endpoint), True
-        _refuse_what_is_missing(sockets, httpd)
+        _refuse_what_is_missing(httpd)
         settings = CircusSpec("", {name: value for name, value in locals().items() if _is_setting(name)})
         self.prereload_fn = prereload_fn
-        self.sockets: Mapping[str, Any] = {}
         face = Face(self, self._build, self._ensure_ioloop, self._prereload)
         self.supervisor = supervisor = Supervisor(face, settings, self.backend)
         supervisor.context = context
         supervisor.plugins = list(plugins or ())
+        supervisor.sockets = _managed(sockets)
         self.loop = loop
         own = [_from_spec(spec) for spec in supervisor.own_programs(settings, supervisor.plugins)]
         everyone = [*own, *_with_defaults(watchers, flapping_defaults(supervisor.plugins))]
@@ -90,8 +93,13 @@ class Arbiter:
             watcher.initialize(None, self.sockets, self)
 
     @classmethod
-    def from_spec(cls, spec: ConfigSpec, config_file: str | None = None) -> Arbiter:
-        """From a configuration. A watcher that cannot be built stays stopped, and `status` says why."""
+    def from_spec(
+        cls, spec: ConfigSpec, config_file: str | None = None, inherited: Mapping[str, CircusSocket] | None = None
+    ) -> Arbiter:
+        """From a configuration. A watcher that cannot be built stays stopped, and `status` says why.
+
+        `inherited` are sockets that this program was started with. OSError for one of a kind that is not to be had.
+        """
         options = spec.circus
         known = {option.attribute: getattr(options, option.attribute) for option in CircusSpec.options()}
         for only_for_circusd in ("include", "include_dir", "stream_backend"):
@@ -100,6 +108,7 @@ class Arbiter:
         known["plugins"] = [plugin_dict(plugin) for plugin in spec.plugins]
         watchers = [_from_spec(watcher) for watcher in spec.watchers]
         arbiter = cls(watchers, known.pop("endpoint"), known.pop("pubsub_endpoint"), **known)
+        arbiter.supervisor.sockets = _sockets_of(spec.sockets, inherited or {})
         arbiter.supervisor.config_file = config_file
         arbiter.supervisor.configure(options)
         arbiter.supervisor.backend = backend(options.stream_backend)
@@ -364,11 +373,16 @@ class Arbiter:
     def numwatchers(self) -> int:
         return len(self.supervisor.registry.all())
 
-    def sockets_info(self) -> list[dict[str, Any]]:
-        return []
+    @property
+    def sockets(self) -> Mapping[str, CircusSocket]:
+        """The managed sockets, by name."""
+        return self.supervisor.sockets or {}
 
-    def get_socket(self, name: str) -> Any:
-        return self.sockets[name]
+    def sockets_info(self) -> list[dict[str, Any]]:
+        return [sock.info() for sock in self.sockets.values()]
+
+    def get_socket(self, name: str) -> CircusSocket:
+        return self.sockets[name.lower()]
 
     def dstats(self) -> Future[dict[str, Any]]:
         """Figures of this process."""
@@ -442,10 +456,27 @@ def _list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else None
 
 
-def _refuse_what_is_missing(sockets: Any, httpd: Any) -> None:
-    for what, wanted in (("managed sockets", sockets), ("the web console", httpd)):
-        if wanted:
-            raise NotImplementedError(f"{what} are not available in this version; leave them out")
+def _refuse_what_is_missing(httpd: Any) -> None:
+    if httpd:
+        raise NotImplementedError("the web console is not available in this version; leave it out")
+
+
+def _managed(sockets: Iterable[CircusSocket] | None) -> CircusSockets | None:
+    if not sockets:
+        return None
+    from circus.sockets import CircusSockets  # a program without sockets does without
+
+    return CircusSockets(sockets)
+
+
+def _sockets_of(specs: Sequence[SocketSpec], inherited: Mapping[str, CircusSocket]) -> CircusSockets | None:
+    if not specs and not inherited:
+        return None
+    from circus.sockets import CircusSockets  # as above
+
+    sockets = CircusSockets.from_specs(specs)
+    sockets.inherit(inherited)
+    return sockets
 
 
 def _with_defaults(watchers: Iterable[Watcher], defaults: Mapping[str, Any]) -> list[Watcher]:

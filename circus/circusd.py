@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from circus import __version__, config
 from circus.common.convert import error_text
 from circus.common.flags import Flag, Usage, parse_flags, usage_text
+from circus.common.listen_fds import names_of
 from circus.posix import logs
 from circus.posix.daemon import Starter, daemonize_watched
 from circus.posix.daemon import closerange as closerange
@@ -26,6 +27,7 @@ from circus.posix.standard import complain, guarded
 if TYPE_CHECKING:
     from circus.config import Problem
     from circus.options.table import CircusSpec, ConfigSpec
+    from circus.sockets import CircusSocket
 
 logger = logging.getLogger("circus")
 
@@ -128,6 +130,7 @@ def _log_problems(problems: list[Problem]) -> None:
 
 def serve(path: str, flags: dict[str, str]) -> int:
     """Read the configuration, go into the background if wanted, and run until the end."""
+    inherited = _inherited()
     spec, problems = config.read(path, os.environ)
     if not _is_usable(problems):
         _print(problems)
@@ -138,7 +141,7 @@ def serve(path: str, flags: dict[str, str]) -> int:
     if "daemon" in flags:
         _print(problems)
         try:
-            starter = daemonize_watched()  # before anything is opened
+            starter = daemonize_watched(kept=len(names_of(os.environ)))  # before anything is opened
         except ValueError as exc:
             return _fail(error_text(exc))
     try:
@@ -153,13 +156,23 @@ def serve(path: str, flags: dict[str, str]) -> int:
         return _fail(error_text(exc), options, starter)
     _log_problems(problems)
     try:
-        _run(spec, path, chosen, lambda: starter.tell(0, _warning(logs.trouble())))
+        _run(spec, path, chosen, inherited, lambda: starter.tell(0, _warning(logs.trouble())))
     except (OSError, ImportError) as exc:
         return _fail(error_text(exc), options, starter)
     finally:
         if pidfile:
             pidfile.unlink()
     return 0
+
+
+def _inherited() -> Mapping[str, CircusSocket]:
+    """Sockets that we were started with."""
+    if not names_of(os.environ):
+        return {}
+    from circus.sockets import activation  # others do without
+
+    activation.drop_if_for_others(os.environ, os.getpid())
+    return activation.inherited(os.environ)
 
 
 def _prepare(options: CircusSpec) -> None:
@@ -172,14 +185,21 @@ def _configure_logging(options: CircusSpec) -> None:
     logs.configure_logger(logger, options.loglevel or "info", options.logoutput or "-", options.loggerconfig)
 
 
-def _run(spec: ConfigSpec, path: str, chosen: dict[str, str], listening: Callable[[], object]) -> None:
+def _run(
+    spec: ConfigSpec,
+    path: str,
+    chosen: dict[str, str],
+    inherited: Mapping[str, CircusSocket],
+    listening: Callable[[], object],
+) -> None:
     """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     from circus.arbiter import Arbiter  # when it is to run: --check needs neither zmq nor threads
 
     listeners = None
     while True:
-        arbiter = Arbiter.from_spec(spec, config_file=path)
+        arbiter = Arbiter.from_spec(spec, path, inherited)
+        inherited = {}  # from now on among the listeners
         for name, value in chosen.items():
             setattr(arbiter, name, value)
         restart, listeners = arbiter.run(listeners, listening)

@@ -23,6 +23,7 @@ from circus.options import settings
 from circus.options.option import Option
 from circus.options.table import WatcherSpec
 from circus.posix import tree
+from circus.posix.launch import Lent
 from circus.posix.processes import ProcessEntry, look
 from circus.runtime.launching import command_line, launch, variables_of
 from circus.runtime.live_watcher import LiveWatcher
@@ -74,6 +75,7 @@ class Process:
         options.update(args=args, working_dir=working_dir, shell=shell, uid=uid, gid=gid, rlimits=dict(rlimits or {}))
         options.update(executable=executable, close_child_stdin=close_child_stdin)
         options.update(close_child_stdout=close_child_stdout, close_child_stderr=close_child_stderr)
+        options.update(use_sockets=use_fds)
         self.spec = settings.watcher_spec(str(name), cmd, **options)
         self.has_stdout, self.has_stderr = pipe_stdout, pipe_stderr
         self.env = dict(env) if env is not None else None
@@ -117,10 +119,16 @@ class Process:
         from circus.runtime.own_process import OwnProcess  # not for those of an arbiter
 
         environment = dict(os.environ) if self.env is None else self.env
-        self._own = own = OwnProcess(launch(self.spec, self.wid, environment, self, None, None))
+        self._own = own = OwnProcess(launch(self.spec, self.wid, environment, self, None, None, self._lent()))
         self._pid, self.started = own.pid, time.time()
         self.stdout = None if own.child.stdout is None else os.fdopen(own.child.stdout, "rb")
         self.stderr = None if own.child.stderr is None else os.fdopen(own.child.stderr, "rb")
+
+    def _lent(self) -> Lent:
+        """`use_fds`: the sockets of its watcher, each under its own number."""
+        sockets = getattr(self.watcher, "sockets", None) or {}
+        numbers = {name: sock.fileno() for name, sock in sockets.items()}
+        return Lent(numbers, tuple(numbers.values()) if self.spec.use_sockets else ())
 
     def format_args(self, sockets_fds: Mapping[str, int] | None = None) -> list[str]:
         """The argument vector, variables replaced."""

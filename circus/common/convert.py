@@ -176,6 +176,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return name if distance else None
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a word that is not known; empty if nothing is near it."""
+    guess = nearest(word, known)
+    return f"; did you mean {guess}?" if guess else ""
+
+
 def _distance(a: str, b: str, limit: int) -> int:
     """How many letters to insert, drop, change or swap with a neighbour to turn `a` into `b`; more than `limit` is
     just more: a file may hold thousands of keys to compare."""

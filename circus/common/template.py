@@ -31,6 +31,13 @@ def expand(text: str, variables: Mapping[str, object]) -> str:
     return _VARIABLE.sub(replace, text)
 
 
+def variables_in(text: str) -> list[str]:
+    """Names of the variables in it, in lower case and without `circus.`."""
+    if "circus." not in text.lower():
+        return []
+    return [(match[1] or match[2]).lower() for match in _VARIABLE.finditer(text)]
+
+
 def expand_wid(text: str, wid: int) -> str:
     """Replace `$WID`, as a whole word, by the number of the process within its watcher."""
     return _WID.sub(str(wid), text)

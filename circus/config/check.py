@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 
 from circus.common import convert, names
+from circus.common.convert import did_you_mean
 from circus.config import foreign
 from circus.config.ini import Document, Entry, Problem
 from circus.options.option import Spec
@@ -22,14 +23,11 @@ def unavailable(config: ConfigSpec) -> list[Problem]:
     def miss(section: str, key: str, what: str, remedy: str) -> None:
         problems.append(Problem("", 0, section, key, f"{what} not available in this version; {remedy}"))
 
-    for socket in config.sockets:
-        miss(f"socket:{socket.name}", "", "managed sockets are", "remove the section")
     if config.circus.httpd:
         miss("circus", "httpd", "the web console is", "remove httpd")
     for watcher in config.watchers:
-        for key in ("on_demand", "stdin_socket"):
-            if getattr(watcher, key):
-                miss(f"watcher:{watcher.name}", key, "managed sockets are", f"remove {key}")
+        if watcher.on_demand:
+            miss(f"watcher:{watcher.name}", "on_demand", "starting on demand is", "remove on_demand")
     return problems
 
 
@@ -73,16 +71,11 @@ def circus(spec: CircusSpec, has_gevent: bool) -> Iterator[Problem]:
 
 def unknown(key: str, klass: type[Spec]) -> str:
     """Text for a key that `klass` does not have."""
-    return f"is not known, so it has no effect{_did_you_mean(key, _keys(klass))}"
+    return f"is not known, so it has no effect{did_you_mean(key, _keys(klass))}"
 
 
 def _keys(klass: type[Spec]) -> Iterable[str]:
     return watcher_keys() if klass is WatcherSpec else [option.name for option in klass.options()]
-
-
-def _did_you_mean(key: str, known: Iterable[str]) -> str:
-    guess = convert.nearest(key, known)
-    return f"; did you mean {guess}?" if guess else ""
 
 
 def free_form(section: str, key: str) -> Iterator[Problem]:
@@ -108,7 +101,7 @@ def flapping(section: str, key: str) -> Iterator[Problem]:
     if WatcherSpec.lookup(key) is None and key not in ("use", "name"):
         prefix = "flapping."
         own = [option.name.removeprefix(prefix) for option in WatcherSpec.options() if option.name.startswith(prefix)]
-        text = f"is not known, so it has no effect{_did_you_mean(key, own)}"
+        text = f"is not known, so it has no effect{did_you_mean(key, own)}"
         yield Problem("", 0, section, key, text, fatal=False)
 
 
@@ -130,13 +123,13 @@ def slips(section: str, spec: WatcherSpec) -> Iterator[Problem]:
 
     for name in spec.hooks:
         if name not in names.HOOKS:
-            hint = _did_you_mean(name, names.HOOKS)
+            hint = did_you_mean(name, names.HOOKS)
             yield warn(f"hooks.{name}", f"there is no such hook, so it is never called{hint}")
     for stream in ("stdout_stream", "stderr_stream"):
         conf = getattr(spec, stream)
         for key in conf:
             if "." not in str(conf.get("class", "")) and StreamSpec.lookup(key) is None:
-                hint = _did_you_mean(key, _keys(StreamSpec))
+                hint = did_you_mean(key, _keys(StreamSpec))
                 yield warn(f"{stream}.{key}", f"the stream has no such option{hint}")
         if conf.get("max_bytes") and not conf.get("backup_count") and "." not in str(conf.get("class", "")):
             yield warn(f"{stream}.max_bytes", "has no effect without backup_count: the file is never rotated")
@@ -153,7 +146,7 @@ def impossible(spec: WatcherSpec) -> tuple[str, str] | None:
     """The key of an option that this system or a stream class cannot follow, and why; None if all is well."""
     for name in spec.rlimits:
         if name not in limit_names():
-            hint = _did_you_mean(name, sorted(limit_names()))
+            hint = did_you_mean(name, sorted(limit_names()))
             return f"rlimit_{name}", f"this system has no such limit{hint}"
     for stream in ("stdout_stream", "stderr_stream"):
         found = _impossible_stream(getattr(spec, stream))
@@ -169,5 +162,5 @@ def _impossible_stream(conf: Mapping[str, object]) -> tuple[str, str] | None:
     if not name and "filename" not in conf:
         return next(iter(conf)), "a stream needs a class or a filename"
     if name and name not in names.STREAM_CLASSES:
-        return "class", f"there is no stream class {name}{_did_you_mean(name, names.STREAM_CLASSES)}"
+        return "class", f"there is no stream class {name}{did_you_mean(name, names.STREAM_CLASSES)}"
     return stream_fault(conf)

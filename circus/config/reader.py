@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from circus.common import names, template
-from circus.config import check, foreign
+from circus.common.listen_fds import names_of
+from circus.config import check, check_sockets, foreign
 from circus.config.check import unavailable as unavailable
 from circus.config.environments import Environments, merged
 from circus.config.files import Glob, IsInstalled, ReadFile, find_files, is_installed, read_document, read_text
@@ -93,6 +94,7 @@ class Source:
         self.environments = environments
         self.config = ConfigSpec(CircusSpec(), [])
         self.watcher_sections: dict[str, str] = {}  # by name of the watcher
+        self.socket_sections: dict[str, str] = {}  # as above
         self.left_out: list[WatcherSpec] = []  # what is well said, but cannot be built here
         self.problems: list[Problem] = []
 
@@ -118,6 +120,9 @@ def examine(
     source.problems += source.environments.problems
     source.problems += check.sections(document)
     source.problems += check.stray_includes(document)
+    source.problems += check_sockets.problems(
+        source.config, source.socket_sections, source.watcher_sections, names_of(environ)
+    )
     source.problems += source.environments.unused(_watcher_names(source))
     source.problems = in_order(document, source.problems)
     return source
@@ -159,7 +164,12 @@ def _circus(source: Source, has: IsInstalled) -> CircusSpec:
 
 def _sockets(source: Source) -> Iterator[SocketSpec]:
     for section, name in _named(source, "socket:"):
-        yield _plain_section(source, section, SocketSpec, name.lower())
+        spec: SocketSpec = _plain_section(source, section, SocketSpec, name.lower())
+        twin = source.socket_sections.setdefault(spec.name, section)
+        if twin != section:
+            source.fault(section, "", f"[{twin}] has that name already, for case does not matter")
+            continue
+        yield spec
 
 
 def _plugins(source: Source, flapping: dict[str, Any]) -> Iterator[PluginSpec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 
@@ -18,6 +18,8 @@ from circus.runtime.runtime import Runtime
 from circus.wire.publisher import Publisher
 from circus.wire.server import RequestServer
 
+if TYPE_CHECKING:
+    from circus.sockets.collection import CircusSockets
 
 class Asked(NamedTuple):
     """The addresses as they were written, before a port was chosen."""
@@ -35,8 +37,10 @@ class Listeners(NamedTuple):
     server: RequestServer
     publisher: Publisher
     signals: DaemonSignals | None
+    sockets: CircusSockets | None
 
     def close(self) -> None:
+        """All but the managed sockets: each is kept or closed for itself, see `CircusSockets.take_over`."""
         self.server.close()
         self.publisher.close()
         self.context.term()
@@ -47,7 +51,8 @@ class Session:
 
     In any other thread than the main one the program is another's, and its signals, resource limits, orphans and
     other children are not ours. Beside greenlets of a program, in the main thread, signals are. `context` is the
-    caller's, or None for one of our own; after `open`, `publisher` and `context` are those in use.
+    caller's, or None for one of our own; after `open`, `publisher` and `context` are those in use. `sockets` are the
+    managed ones, None if there are none.
     """
 
     def __init__(
@@ -57,8 +62,10 @@ class Session:
         controller: Controller,
         context: zmq.Context[Any] | None,
         is_daemon: bool = False,
+        sockets: CircusSockets | None = None,
     ) -> None:
         self.loop = loop
+        self._sockets = sockets
         self.context = context
         self.publisher: Publisher | None = None
         self.is_guest = not _in_main_thread() or (loop.is_shared and not is_daemon)
@@ -75,14 +82,18 @@ class Session:
     def open(self, runtime: Runtime, meanings: Meanings, kept: Listeners | None = None) -> None:
         """Bind, or go on with what an earlier run has kept open; then take over children and signals.
 
-        Raises OSError if an endpoint is in use, and whatever else is wrong; then nothing stays open.
+        Raises OSError if an endpoint or a managed socket is in use, and whatever else is wrong; then nothing stays
+        open.
         """
         self._runtime = runtime
         try:
             self._listen(kept)
+            self._open_sockets(kept)
             self._begin(runtime, meanings)
         except BaseException:
             self.close()
+            if kept is not None and kept.sockets is not None:
+                kept.sockets.close_all()
             raise
 
     def _listen(self, kept: Listeners | None) -> None:
@@ -97,6 +108,15 @@ class Session:
             if kept is not None:
                 kept.close()
             self._bind()
+
+    def _open_sockets(self, kept: Listeners | None) -> None:
+        before = kept.sockets if kept is not None else None
+        if before is not None and self._sockets is not None:
+            self._sockets.take_over(before)
+        if before is not None:
+            before.close_all()  # first: another may want the address
+        if self._sockets is not None:
+            self._sockets.bind_and_listen_all()
 
     def _bind(self) -> None:
         controller = self._controller
@@ -147,7 +167,9 @@ class Session:
         if server is not None and self.publisher is not None and self.context is not None:
             if self._signals is not None:
                 self._signals.pause()
-            return Listeners(self._asked, self.context, server, self.publisher, self._signals)
+            return Listeners(self._asked, self.context, server, self.publisher, self._signals, self._sockets)
+        if self._sockets is not None:
+            self._sockets.close_all()
         if self._signals is not None:
             self._signals.stop()
         if self._resigns:

@@ -30,6 +30,7 @@ from circus.runtime.runtime import Runtime, Surroundings
 
 if TYPE_CHECKING:
     from circus.control.sampling import Figures
+    from circus.sockets.collection import CircusSockets
 
 logger = logging.getLogger("circus")
 
@@ -55,6 +56,7 @@ class Supervisor:
         self.backend = backend
         self.configured = settings  # as the file or the program says
         self.plugins: list[Mapping[str, Any]] = []
+        self.sockets: CircusSockets | None = None  # the managed ones, None while there are none
         self.config_file: str | None = None
         self.context: Any = None
         self.loop: Loop | None = None
@@ -271,9 +273,14 @@ class Supervisor:
             self.populate(self.registry.all())
         self.pid = os.getpid()
         loop = self.ensure_loop()
-        session = Session(loop, self._settings, self.controller, self.context, self.is_daemon)
+        session = Session(loop, self._settings, self.controller, self.context, self.is_daemon, self.sockets)
         around = Surroundings(
-            self.registry.by_key, self.settings, self.face.subject, self.registry.forget, self._down
+            self.registry.by_key,
+            self.settings,
+            lambda: self.sockets or {},
+            self.face.subject,
+            self.registry.forget,
+            self._down,
         )
         runtime = Runtime(self.decided, loop, around, self.backend, session.is_guest)
         kept, self.listeners = self.listeners, None

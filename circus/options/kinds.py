@@ -88,6 +88,13 @@ class _Words(Kind["str | list[str] | None"]):
         return None if value is None else [str(word) for word in value]
 
 
+class _Names(Kind["tuple[str, ...]"]):
+    def adapt(self, value: Any) -> tuple[str, ...]:
+        if not all(isinstance(name, str) and name for name in value or ()):
+            raise ValueError("a name is text")
+        return tuple(value or ())
+
+
 class _Env(Kind["Mapping[str, str] | None"]):
     def check(self, key: str, value: object) -> Mapping[str, str] | None:
         env = super().check(key, value)
@@ -147,6 +154,10 @@ def _text(value: str) -> str:
 
 def _words(value: str) -> str | None:
     return value or None
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(value.replace(",", " ").split())
 
 
 def _number(value: str) -> float:
@@ -209,6 +220,7 @@ TEXT: Kind[str] = Kind("text", _text, (str,), "isn't a string")
 OPTIONAL_TEXT: Kind[str | None] = Kind("text", _text, (str, type(None)), "isn't a string")
 ARGS: Kind[str | list[str] | None] = _Words("words", _words, (str, list, tuple, type(None)), "isn't a list or string")
 WORDS: Kind[list[str]] = Kind("list", str.split, (str, list), "isn't a list")
+NAMES: Kind[tuple[str, ...]] = _Names("names", _names, (str, list, tuple, type(None)), "isn't a list of names")
 INTEGER: Kind[int] = _Integer("integer", -LARGEST, LARGEST)
 PROCESSES: Kind[int] = _Integer("integer", -LARGEST, MOST_PROCESSES)  # fewer than none is none
 PORT: Kind[int] = _Integer("integer", 0, LARGEST_PORT)

@@ -23,6 +23,7 @@ class Effect(Enum):
     NOTHING = "takes effect by itself"
     MANAGE = "processes are started or ended until their number is right"
     RELOAD = "processes are replaced gracefully"
+    REBIND = "the socket is bound anew, and processes that use it are replaced gracefully"
     STREAM = "the stream is swapped; the first one, or none any more, replaces processes gracefully"
 
 

@@ -18,6 +18,7 @@ from circus.options.kinds import (
     ENV,
     HOOK,
     INTEGER,
+    NAMES,
     NUMBER,
     OCTAL,
     OPTIONAL_TEXT,
@@ -32,7 +33,8 @@ from circus.options.kinds import (
 )
 from circus.options.option import Effect, Family, Option, Spec
 
-FIXED, NOTHING, MANAGE, RELOAD, STREAM = Effect.FIXED, Effect.NOTHING, Effect.MANAGE, Effect.RELOAD, Effect.STREAM
+FIXED, NOTHING, MANAGE, RELOAD = Effect.FIXED, Effect.NOTHING, Effect.MANAGE, Effect.RELOAD
+STREAM, REBIND = Effect.STREAM, Effect.REBIND
 
 
 class CircusSpec(Spec):
@@ -91,8 +93,9 @@ class WatcherSpec(Spec):
     respawn = Option(BOOLEAN, True, MANAGE, "replace a process that ended by itself")
     singleton = Option(BOOLEAN, False, MANAGE, "at most one process")
     on_demand = Option(BOOLEAN, False, FIXED, "start at the first connection to a socket")
-    use_sockets = Option(BOOLEAN, False, RELOAD, "hand the managed sockets to the program")
+    use_sockets = Option(BOOLEAN, False, RELOAD, "hand all managed sockets to the program, each under the number it has in circusd; without it those that `$(circus.sockets.NAME)` names")
     stdin_socket = Option(OPTIONAL_TEXT, None, RELOAD, "managed socket to place on descriptor 0", listed=False)
+    listen_fds = Option(NAMES, (), RELOAD, "managed sockets to place on descriptors 3 and so on, told by LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES (sd_listen_fds(3)): NAME, NAME", listed=False)
     send_hup = Option(BOOLEAN, False, NOTHING, "reload by sending SIGHUP")
     stop_signal = Option(SIGNAL, 15, NOTHING, "signal that asks the program to end")
     stop_children = Option(BOOLEAN, False, NOTHING, "send the stop signal to direct children too")
@@ -144,18 +147,18 @@ class SocketSpec(Spec):
 
     __slots__ = ()
 
-    host = Option(TEXT, "localhost", FIXED, "address to listen on")
-    port = Option(PORT, 8080, FIXED, "port to listen on; 0: any free one")
-    family = Option(TEXT, "AF_INET", FIXED, "AF_INET, AF_INET6 or AF_UNIX")
-    type = Option(TEXT, "SOCK_STREAM", FIXED, "SOCK_STREAM, SOCK_DGRAM, ...")
-    path = Option(OPTIONAL_TEXT, None, FIXED, "file of a unix socket")
-    umask = Option(OCTAL, None, FIXED, "file mode mask of a unix socket, octal")
-    replace_socket = Option(BOOLEAN, False, FIXED, "take over a path that exists", name="replace")
-    interface = Option(OPTIONAL_TEXT, None, FIXED, "network interface to bind to")
-    so_reuseport = Option(BOOLEAN, False, FIXED, "each process binds a socket of its own")
-    blocking = Option(BOOLEAN, False, FIXED, "leave the socket blocking")
-    backlog = Option(INTEGER, 2048, FIXED, "connections that may wait")
-    proto = Option(OPTIONAL_TEXT, None, FIXED, "protocol name")
+    host = Option(TEXT, "localhost", REBIND, "name or address to listen on; empty: all of this machine")
+    port = Option(PORT, 8080, REBIND, "port to listen on; 0: any free one")
+    family = Option(TEXT, "AF_INET", REBIND, "AF_INET, AF_INET6 or AF_UNIX; an IPv6 address as host means AF_INET6")
+    type = Option(TEXT, "SOCK_STREAM", REBIND, "SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW or SOCK_RDM")
+    path = Option(OPTIONAL_TEXT, None, REBIND, "file of a unix socket, or @NAME without a file; means AF_UNIX")
+    umask = Option(OCTAL, None, REBIND, "file mode mask of a unix socket, octal; none: that of circusd")
+    replace_socket = Option(BOOLEAN, False, REBIND, "take over the path of a socket to which nobody listens any more", name="replace")
+    interface = Option(OPTIONAL_TEXT, None, REBIND, "network interface to bind to")
+    so_reuseport = Option(BOOLEAN, False, REBIND, "each process that names the socket is given one of its own, bound to the same port")
+    blocking = Option(BOOLEAN, False, REBIND, "leave the socket blocking; one of `listen_fds` is in any case, as programs made for them expect")
+    backlog = Option(INTEGER, 2048, REBIND, "connections that may wait; the system has a limit, too")
+    proto = Option(OPTIONAL_TEXT, None, REBIND, "protocol name, as in protocols(5)")
 
 
 class PluginSpec(Spec):

@@ -51,10 +51,11 @@ class Starter:
         os.close(fd)
 
 
-def daemonize_watched() -> Starter:
+def daemonize_watched(kept: int = 0) -> Starter:
     """As `daemonize`, but the process that was started waits until `tell` is called, or until the daemon has ended.
 
-    So a success is one, and the terminal may close as soon as it has been told. Returns in the daemon only.
+    So a success is one, and the terminal may close as soon as it has been told. `kept` is how many descriptors from 3
+    on stay open. Returns in the daemon only.
     """
     _require_fork()
     _flush()
@@ -69,8 +70,10 @@ def daemonize_watched() -> Starter:
     os.setsid()
     signal.signal(signal.SIGHUP, before)
     _leave_parent()
-    mouth = fcntl.fcntl(mouth, fcntl.F_DUPFD_CLOEXEC, 3)  # out of the way of 0-2, which may be closed
-    closerange(0, mouth)
+    first = 3 + kept
+    mouth = fcntl.fcntl(mouth, fcntl.F_DUPFD_CLOEXEC, first)  # out of the way of 0-2, which may be closed
+    closerange(0, 3)
+    closerange(first, mouth)
     closerange(mouth + 1, get_maxfd())
     open_standard()
     return Starter(mouth)

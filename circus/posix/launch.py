@@ -14,6 +14,19 @@ Output = Literal["inherit", "pipe", "null"]
 INHERIT = -1
 
 
+class Lent(NamedTuple):
+    """What a process is given of the managed sockets: descriptors of ours.
+
+    `numbers`: by name, for `$(circus.sockets.NAME)`. `passed`: those the process gets under the same number. `stdin`:
+    the one that becomes its descriptor 0. `listen`: (name, descriptor) of those that become 3 and so on.
+    """
+
+    numbers: Mapping[str, int] = {}
+    passed: tuple[int, ...] = ()
+    stdin: int | None = None
+    listen: tuple[tuple[str, int], ...] = ()
+
+
 class Launch(NamedTuple):
     """Nothing is added to it: the child's environment and descriptors are exactly these."""
 
@@ -35,6 +48,8 @@ class Launch(NamedTuple):
     stderr: Output = "inherit"
     pass_fds: tuple[int, ...] = ()
     """Descriptors it gets under the same numbers."""
+    listen: tuple[int, ...] = ()
+    """Descriptors it gets as 3, 4 and so on, with its pid in LISTEN_PID (sd_listen_fds(3))."""
     mark: int | None = None
     """Birth mark (`circus.posix.mark.next_mark`); a configured RTTIME limit takes its place."""
 

@@ -1,7 +1,7 @@
 """The last steps before the program, for what subprocess cannot do: a script that `spawn` runs in the child.
 
-It resets signals, sets limits while it still may, changes groups, gid and uid (in this order: each step needs
-the rights that the next one gives up), and becomes the program. It imports nothing of the project and little
+It places descriptors, resets signals, sets limits while it still may, changes groups, gid and uid (in this order: each
+step needs the rights that the next one gives up), and becomes the program. It imports nothing of the project and little
 else, because each spawn that needs it pays for it.
 
 Its argument is its end of a socket pair. From there it reads a marshalled dict (see `spawn._through_launcher`),
@@ -11,6 +11,7 @@ and `STAGE ERRNO DETAIL` when a step fails; close-on-exec ends the conversation.
 
 import _signal  # type: ignore[import-not-found]  # what `signal` wraps in enums, which cost 5 ms to build
 import errno
+import fcntl
 import marshal
 import os
 import sys
@@ -25,6 +26,7 @@ def main(fd: int) -> None:
     os.set_inheritable(fd, False)
     order = marshal.loads(_read_all(fd))  # noqa: S302  # from our parent; no other process holds the other end
     try:
+        fd = _place(fd, order["listen"], order["passed"], order["env"])  # before a limit keeps it from that
         _reset_signals()
         _set_limits(order["limits"])
         _become(order["uid"], order["gid"], order["groups"])
@@ -74,6 +76,27 @@ def _become(uid: int | None, gid: int | None, groups: list[int] | None) -> None:
         raise Failure("user", error.errno or 0, error) from error
     except (ValueError, OverflowError) as error:  # more groups or greater numbers than there can be
         raise Failure("user", errno.EINVAL, error) from error
+
+
+def _place(report: int, listen: tuple[int, ...], passed: tuple[int, ...], env: dict[bytes, bytes]) -> int:
+    """Put the descriptors of `listen` on 3 and so on; the conversation goes on at the one returned.
+
+    All are copied out of the way first: a source, or our end of the conversation, may have the number of a target.
+    """
+    if not listen:
+        return report
+    first = 3
+    beyond = max(first + len(listen), report + 1, *(fd + 1 for fd in (*listen, *passed)))
+    try:
+        copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, beyond) for fd in (report, *listen)]
+    except OSError as error:
+        raise Failure("descriptors", error.errno or 0, error) from error
+    for fd in {report, *listen} - set(passed):
+        os.close(fd)
+    for number, copy in enumerate(copies[1:], first):
+        os.dup2(copy, number, inheritable=True)
+    env[b"LISTEN_PID"] = str(os.getpid()).encode()
+    return copies[0]
 
 
 def _execute(program: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> None:

@@ -11,7 +11,7 @@ prlimit   1,100/s  The same with prlimit(1) in front. A configured limit must ho
 launcher     80/s  A small Python script in front (`circus.posix.launcher`) that can do everything and reports
                    failures exactly: limits above our hard ones before the uid is given up; signals that are
                    ignored or blocked here; a limit together with `executable`; systems without prlimit(1); and
-                   whatever might fail behind prlimit.
+                   whatever might fail behind prlimit; and descriptors from 3 on, whose LISTEN_PID only the child knows.
 
 Children begin with default signal actions and no blocked signal. exec resets handlers, and subprocess resets
 SIGPIPE and SIGXFSZ, which Python ignores; but a signal that this process ignores for another reason (nohup, a
@@ -127,14 +127,14 @@ def _start(launch: Launch, outputs: _Outputs) -> int:
     mark = None if "RTTIME" in given else launch.mark
     nofile = [] if "NOFILE" in given else rlimits.childrens_nofile()
     plain = _signals_are_default() and len(launch.groups or ()) <= _POPEN_GROUPS
-    if plain and not wanted and (not nofile or rlimits.room_below()):
+    if plain and not launch.listen and not wanted and (not nofile or rlimits.room_below()):
         try:
             return _popen(launch, outputs, mark, lower=bool(nofile))
         except OSError as error:
             if error.errno != errno.EMFILE or not nofile:
                 raise  # else: the low numbers were taken after all; the child can set its limit itself
     wanted = nofile + wanted
-    if plain and _prlimit_serves(launch, wanted):
+    if plain and not launch.listen and _prlimit_serves(launch, wanted):
         return _popen(launch._replace(argv=_prlimit_argv(wanted) + launch.argv), outputs, mark)
     return _through_launcher(launch, outputs, wanted, mark)
 
@@ -250,7 +250,7 @@ def _through_launcher(launch: Launch, outputs: _Outputs, wanted: list[Limit], ma
                 uid=None,
                 gid=None,
                 groups=None,
-                pass_fds=(*launch.pass_fds, theirs.fileno()),
+                pass_fds=(*launch.pass_fds, *launch.listen, theirs.fileno()),
             )
             pid = _popen(script, outputs, mark)
         report = _converse(ours, order)
@@ -271,6 +271,8 @@ def _order(launch: Launch, wanted: list[Limit]) -> bytes:
             "gid": gid,
             "groups": groups,
             "program": os.fsencode(launch.program),
+            "listen": launch.listen,
+            "passed": launch.pass_fds,
             "argv": [os.fsencode(word) for word in launch.argv],
             "env": {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()},
         }

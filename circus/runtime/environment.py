@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from circus.common import listen_fds
 from circus.options.table import WatcherSpec
 from circus.posix.users import user_variables
 
@@ -56,7 +57,7 @@ def watcher_env(
     `environ` is that of circusd and lies below everything if `copy_env` is set; `python_path` (`sys.path` if None) is
     what `copy_path` copies. ValueError for a virtualenv without packages, or an unknown user.
     """
-    env = dict(environ) if spec.copy_env else {}
+    env = _without_listen_fds(environ) if spec.copy_env else {}
     if spec.copy_path:
         env["PYTHONPATH"] = os.pathsep.join(sys.path if python_path is None else python_path)
     if spec.user_env:
@@ -67,6 +68,11 @@ def watcher_env(
         _put_first(env, "PYTHONPATH", find_packages(spec.virtualenv, version))
         _put_first(env, "PATH", [os.path.join(spec.virtualenv, "bin")])
     return env
+
+
+def _without_listen_fds(environ: Mapping[str, str]) -> dict[str, str]:
+    """They are about descriptors of ours, which a program is given by its section or not at all."""
+    return {name: value for name, value in environ.items() if name not in listen_fds.VARIABLES}
 
 
 def _put_first(env: dict[str, str], name: str, paths: Sequence[str]) -> None:

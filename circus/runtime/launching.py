@@ -8,11 +8,12 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from circus.common import listen_fds
 from circus.common.convert import split_words
 from circus.common.template import expand, expand_wid
 from circus.exc import SpawnError
 from circus.options.table import WatcherSpec
-from circus.posix.launch import INHERIT, Launch, Output
+from circus.posix.launch import INHERIT, Launch, Lent, Output
 from circus.posix.users import user_info
 
 if TYPE_CHECKING:
@@ -96,15 +97,25 @@ def variables_of(spec: WatcherSpec, env: Mapping[str, str], sockets: Mapping[str
 
 
 def launch(
-    spec: WatcherSpec, wid: int, env: Mapping[str, str], shape: Shaped, umask: int | None, mark: int | None
+    spec: WatcherSpec,
+    wid: int,
+    env: Mapping[str, str],
+    shape: Shaped,
+    umask: int | None,
+    mark: int | None,
+    lent: Lent,
 ) -> Launch:
-    """Everything about one new process. Raises SpawnError with the stage that is wrong."""
+    """Everything about one new process. Raises SpawnError with the stage that is wrong.
+
+    `lent` are the descriptors of managed sockets it is given.
+    """
     try:
         uid, gid, groups = user_info(spec.uid, spec.gid)
     except ValueError as exc:
         raise SpawnError("user", errno.EINVAL, str(exc)) from None
+    env = with_sockets(env, lent)
     return Launch(
-        argv=command_line(spec, wid, lambda: variables_of(spec, env, {})),
+        argv=command_line(spec, wid, lambda: variables_of(spec, env, lent.numbers)),
         env=env,
         executable=spec.executable,
         cwd=spec.working_dir or None,
@@ -113,11 +124,31 @@ def launch(
         groups=groups,
         umask=-1 if umask is None else umask,
         rlimits=tuple(spec.rlimits.items()),
-        stdin=None if spec.close_child_stdin else INHERIT,
+        stdin=_stdin(spec, lent),
         stdout=_output(spec.close_child_stdout, shape.has_stdout),
         stderr=_output(spec.close_child_stderr, shape.has_stderr),
+        pass_fds=lent.passed,
+        listen=tuple(fd for _, fd in lent.listen),
         mark=mark,
     )
+
+
+def with_sockets(env: Mapping[str, str], lent: Lent) -> Mapping[str, str]:
+    """`$(circus.sockets.NAME)` in values, and what sd_listen_fds(3) reads, but for LISTEN_PID."""
+    if not lent.numbers:
+        return env
+    numbers = {f"sockets.{name}": fd for name, fd in lent.numbers.items()}
+    filled = {name: expand(value, numbers) for name, value in env.items()}
+    if lent.listen:
+        filled[listen_fds.FDS] = str(len(lent.listen))
+        filled[listen_fds.NAMES] = ":".join(name for name, _ in lent.listen)
+    return filled
+
+
+def _stdin(spec: WatcherSpec, lent: Lent) -> int | None:
+    if lent.stdin is not None:
+        return lent.stdin
+    return None if spec.close_child_stdin else INHERIT
 
 
 def _output(closed: bool, streamed: bool) -> Output:

@@ -15,6 +15,7 @@ from circus.common.convert import error_text
 from circus.loop import Loop
 from circus.machine.process import Process
 from circus.machine.watcher import Watcher as Decided
+from circus.options.socket_use import NOTHING, socket_use
 from circus.options.table import WatcherSpec
 from circus.runtime import search_path
 from circus.runtime.environment import python_paths, watcher_env
@@ -52,6 +53,7 @@ class LiveWatcher:
         self.spec = spec
         self.face = face
         self.env: dict[str, str] = {}
+        self.socket_use = NOTHING
         self.hooks: dict[str, Hook] = {}
         self.streams: dict[str, Any] = dict.fromkeys(OUTPUTS)
         self.pump: Pump | None = None
@@ -153,6 +155,7 @@ class LiveWatcher:
     def take(self, prepared: Prepared) -> None:
         """Go on with what was prepared. Cannot fail."""
         self.spec, self.env, self.hooks, swaps = prepared
+        self.socket_use = socket_use(self.spec)
         self._close_unused(swaps)
         self.streams.update(swaps)
         self.is_built = True

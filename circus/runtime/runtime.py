@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from circus.common import names
@@ -17,7 +18,9 @@ from circus.loop import Loop
 from circus.machine import actions, events
 from circus.machine.actions import Action
 from circus.machine.arbiter import Arbiter as Decided
+from circus.options.socket_use import SocketUse
 from circus.options.table import CircusSpec
+from circus.posix.launch import Lent
 from circus.runtime.backend import Backend
 from circus.runtime.hooks import Outcome
 from circus.runtime.live_watcher import LiveWatcher
@@ -28,10 +31,13 @@ from circus.wire.publisher import Publisher
 
 if TYPE_CHECKING:
     from circus.runtime.backend import Pump
+    from circus.sockets.managed import CircusSocket
 
 logger = logging.getLogger("circus")
 
 STOPPED = "circusd has stopped"
+
+_NOTHING_LENT = nullcontext(Lent())
 
 Ticket = tuple[int, Future[Mapping[str, Any]]]
 
@@ -41,6 +47,7 @@ class Surroundings:
 
     - `watchers`: the live watchers by key, looked at whenever one is needed.
     - `settings`: the options of `[circus]` as they are now.
+    - `sockets`: the managed sockets by name, as they are now.
     - `subject`: what hooks are handed as `arbiter`.
     - `on_forgotten`: a watcher, by key, has come to its end and is not asked for any more.
     - `on_down`: everything is down; told whether a restart is wanted.
@@ -50,12 +57,14 @@ class Surroundings:
         self,
         watchers: Mapping[int, LiveWatcher],
         settings: Callable[[], CircusSpec],
+        sockets: Callable[[], Mapping[str, CircusSocket]],
         subject: object,
         on_forgotten: Callable[[int], object],
         on_down: Callable[[bool], object],
     ) -> None:
         self.watchers = watchers
         self.settings = settings
+        self.sockets = sockets
         self.subject = subject
         self.on_forgotten = on_forgotten
         self.on_down = on_down
@@ -155,7 +164,15 @@ class Runtime:
     # ---- processes ---------------------------------------------------------------------------------------------
 
     def _spawn(self, action: actions.Spawn) -> None:
-        self.workers.spawn(action, self._around.settings().umask, self._make_pump)
+        self.workers.spawn(action, self._around.settings().umask, self._lend, self._make_pump)
+
+    def _lend(self, use: SocketUse) -> AbstractContextManager[Lent]:
+        sockets = self._around.sockets()
+        if not sockets and not use.named():
+            return _NOTHING_LENT
+        from circus.sockets.lending import Lending  # a daemon without sockets does without
+
+        return Lending(sockets, use)
 
     # ---- hooks -------------------------------------------------------------------------------------------------
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Container, Mapping
+from contextlib import AbstractContextManager
 
 from circus.exc import SpawnError
 from circus.loop import Loop, Timer
 from circus.machine import actions, events
 from circus.machine.termination import SIGKILL
+from circus.options.socket_use import SocketUse
+from circus.posix.launch import Lent
 from circus.posix.processes import ProcessEntry
 from circus.posix.tree import Orphans
 from circus.runtime.launching import launch
@@ -18,6 +21,9 @@ from circus.runtime.offspring import Worker
 from circus.runtime.system import System
 
 logger = logging.getLogger("circus")
+
+Lend = Callable[[SocketUse], AbstractContextManager[Lent]]
+"""What a process is given of the managed sockets, while it is being started. Raises SpawnError."""
 
 Tell = Callable[[events.Event, float], object]
 """A fact for the machine, and the monotonic time of it."""
@@ -52,13 +58,14 @@ class Workers:
 
     # ---- birth -------------------------------------------------------------------------------------------------
 
-    def spawn(self, action: actions.Spawn, umask: int | None, make_pump: MakePump) -> None:
+    def spawn(self, action: actions.Spawn, umask: int | None, lend: Lend, make_pump: MakePump) -> None:
         """Answered by `Spawned` or `SpawnFailed`, whatever happens."""
         watcher = self._watchers[action.key]
         mark = self.offspring.mark()
         try:
-            plan = launch(watcher.spec, action.wid, dict(watcher.env), watcher, umask, mark)
-            child = self._system.spawn(plan)
+            with lend(watcher.socket_use) as lent:
+                plan = launch(watcher.spec, action.wid, dict(watcher.env), watcher, umask, mark, lent)
+                child = self._system.spawn(plan)
         except SpawnError as exc:
             self._now(events.SpawnFailed(action.key, action.serial, exc.text))
             return

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import zmq
 
 from circus.exc import CallError
+from circus.posix import socket_file
 
 # Time for the last replies and events to leave when a socket is closed, in milliseconds. `quit --waiting` is
 # answered right before the end; with 0 that answer would be lost.
 LINGER = 500
-
-# Kernel limit of sun_path is 108 bytes with the closing zero, unix(7).
-MAX_IPC_PATH = 107
-
-# A bind takes a millisecond; two seconds are for a machine that is busy.
-_TRIES = 100
-_TRY_DELAY = 0.02
 
 
 class EndpointError(OSError):
@@ -40,7 +30,7 @@ def bind(sock: zmq.Socket[bytes], endpoint: str, option: str, owner: int | None 
     path = endpoint.removeprefix("ipc://") if endpoint.startswith("ipc://") else ""
     try:
         if path:
-            with _turn_in(os.path.dirname(path) or "."):
+            with socket_file.turn_in(os.path.dirname(path) or "."):
                 _make_way(path, endpoint, option)
                 _bind_file(sock, endpoint, path)
         else:
@@ -52,32 +42,6 @@ def bind(sock: zmq.Socket[bytes], endpoint: str, option: str, owner: int | None 
     return str(sock.getsockopt_string(zmq.LAST_ENDPOINT)) or endpoint
 
 
-@contextmanager
-def _turn_in(folder: str) -> Iterator[None]:
-    """One daemon at a time: of two that look at once, both would find none and the later take the file away.
-
-    A lock on the directory leaves nothing behind. A daemon that cannot have it soon goes on without: any user may hold
-    one on a directory that is open to all.
-    """
-    import fcntl  # as `socket` below
-
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # not there, which is told later, or not ours to read
-        yield
-        return
-    try:
-        for _ in range(_TRIES):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                time.sleep(_TRY_DELAY)
-        yield
-    finally:
-        os.close(fd)
-
-
 def _bind_file(sock: zmq.Socket[bytes], endpoint: str, path: str) -> None:
     """bind(2) applies the umask to the new file, so that it is closed to others from the first moment on.
 
@@ -86,7 +50,7 @@ def _bind_file(sock: zmq.Socket[bytes], endpoint: str, path: str) -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         sock.bind(endpoint)
-        if not path.startswith("@"):  # an abstract name, which is no file
+        if not socket_file.is_abstract(path):
             os.chmod(path, 0o600)
         return
     before = os.umask(0o177)
@@ -109,28 +73,21 @@ def _bind_text(exc: zmq.ZMQError, endpoint: str, option: str) -> str:
 
 def _make_way(path: str, endpoint: str, option: str) -> None:
     """Remove a socket file without a listener. ZeroMQ would unlink a living daemon's file without asking."""
-    if len(os.fsencode(path)) > MAX_IPC_PATH:
-        text = f"{option} {endpoint}: the path is longer than {MAX_IPC_PATH} bytes, the limit for unix sockets"
-        raise EndpointError(errno.ENAMETOOLONG, text)
-    folder = os.path.dirname(path) or "."
-    if not path.startswith("@") and not os.path.isdir(folder):
-        raise EndpointError(errno.ENOENT, f"{option} {endpoint}: there is no directory {folder}")
-    if path.startswith("@") or not os.path.exists(path):
-        return
-    if not stat.S_ISSOCK(os.stat(path).st_mode):
-        # connect(2) refuses a plain file just as it refuses a dead socket: it must not be mistaken for one.
-        raise EndpointError(errno.EEXIST, f"{option} {endpoint}: there is a file of that name which is no socket")
-    import socket  # here, because circusctl, which binds nothing, pays for each module at every call
-
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)  # left behind by a daemon that was killed
+    try:
+        socket_file.require_usable(path)
+        if socket_file.is_abstract(path) or not os.path.lexists(path):
             return
-        except OSError as exc:
-            raise EndpointError(exc.errno or 0, f"{option} {endpoint}: {exc.strerror} (not a usable socket)") from exc
-    raise EndpointError(errno.EADDRINUSE, f"{option} {endpoint}: in use (another circusd may be running)")
+        if socket_file.kind_of(path):
+            text = f"{option} {endpoint}: there is a file of that name which is no socket"
+            raise EndpointError(errno.EEXIST, text)
+        is_left_behind = socket_file.is_left_behind(path)
+    except EndpointError:
+        raise
+    except OSError as exc:
+        raise EndpointError(exc.errno or 0, f"{option} {endpoint}: {exc.strerror}") from exc
+    if not is_left_behind:
+        raise EndpointError(errno.EADDRINUSE, f"{option} {endpoint}: in use (another circusd may be running)")
+    os.unlink(path)  # of a daemon that was killed
 
 
 def connect(

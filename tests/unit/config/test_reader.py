@@ -546,10 +546,7 @@ def test_slips_in_the_flapping_plugin_are_told():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[socket:Web]\nport = 80", "main.ini:1: [socket:web]: managed sockets are not available in this version"),
         ("[circus]\nhttpd = true", "main.ini:2: [circus] httpd: the web console is not available"),
-        ("[watcher:a]\ncmd = x\non_demand = 1", "main.ini:3: [watcher:a] on_demand: managed sockets are not available"),
-        ("[watcher:a]\ncmd = x\nstdin_socket = w", "main.ini:3: [watcher:a] stdin_socket: managed sockets are not"),
     ],
 )
 def test_what_this_version_cannot_do_is_fatal_with_a_remedy(text, problem):
@@ -558,7 +555,7 @@ def test_what_this_version_cannot_do_is_fatal_with_a_remedy(text, problem):
     assert "; remove " in told
 
 
-def test_what_is_not_available_is_read_all_the_same():
+def test_sockets_and_plugins_are_read():
     result = read("[socket:Web]\nport = 80\nso_reuseport = yes\nreplace = on\n[plugin:p]\nuse = a.b\nx = y")
     assert result.sockets["web"] == SocketSpec("web", {"port": 80, "so_reuseport": True, "replace_socket": True})
     assert result.plugins["p"] == PluginSpec("p", {"use": "a.b"}, {"x": "y"})

@@ -81,7 +81,8 @@ def test_only_what_changes_how_many_processes_there_are_has_them_counted_anew():
 def test_what_shapes_the_program_costs_a_reload():
     shaping = {
         *("cmd", "args", "executable", "shell", "shell_args", "working_dir", "uid", "gid", "rlimit_"),
-        *("env", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver", "use_sockets", "stdin_socket", "user_env"),
+        *("env", "copy_env", "copy_path", "virtualenv", "virtualenv_py_ver", "use_sockets", "user_env"),
+            *("stdin_socket", "listen_fds"),
         *("close_child_stdin", "close_child_stdout", "close_child_stderr"),
     }
     assert names_by_effect(WatcherSpec, Effect.RELOAD) == shaping

@@ -164,7 +164,7 @@ class Simulation:
         self.downs: list[bool] = []
         self.settings = CircusSpec("", settings)
         around = Surroundings(
-            self.watchers, lambda: self.settings, "the arbiter", self._forget, self.downs.append
+            self.watchers, lambda: self.settings, lambda: {}, "the arbiter", self._forget, self.downs.append
         )
         backend = Backend(lambda: self.loop, self._no_pump)
         self.runtime = Runtime(self.decided, self.loop, around, backend, system=self.system.door())

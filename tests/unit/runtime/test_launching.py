@@ -10,8 +10,10 @@ import pytest
 
 from circus.exc import SpawnError
 from circus.options.settings import watcher_spec
-from circus.posix.launch import INHERIT
+from circus.posix.launch import INHERIT, Lent
 from circus.runtime.launching import command_line, launch, variables_of, working_dir
+
+NOTHING_LENT = Lent()
 
 
 def words(cmd, wid=1, env=None, sockets=None, **options):
@@ -19,9 +21,9 @@ def words(cmd, wid=1, env=None, sockets=None, **options):
     return list(command_line(spec, wid, lambda: variables_of(spec, env or {}, sockets or {})))
 
 
-def plan(umask=None, mark=None, streams=(False, False), **options):
+def plan(umask=None, mark=None, streams=(False, False), lent=NOTHING_LENT, env=None, **options):
     shape = SimpleNamespace(has_stdout=streams[0], has_stderr=streams[1])
-    return launch(watcher_spec("web", "prog", **options), 1, {"A": "1"}, shape, umask, mark)
+    return launch(watcher_spec("web", "prog", **options), 1, env or {"A": "1"}, shape, umask, mark, lent)
 
 
 # ---- words -------------------------------------------------------------------------------------------------------
@@ -177,3 +179,26 @@ def test_working_dir_is_named_as_the_shell_does_while_that_is_the_same_place(tmp
     for stale in (str(tmp_path), str(tmp_path / "gone"), ""):
         monkeypatch.setenv("PWD", stale)
         assert working_dir() == str(real)
+
+
+# ---- sockets -----------------------------------------------------------------------------------------------------
+
+
+def test_sockets_are_named_by_their_descriptors_in_words_and_environment():
+    lent = Lent({"web": 7, "api": 9}, passed=(7,))
+    env = {"A": "1", "FD": "<$(circus.sockets.web)>"}
+    made = plan(lent=lent, env=env, args="$(circus.sockets.API) ((circus.sockets.x))")
+    assert made.argv == ("prog", "9", "((circus.sockets.x))")
+    assert made.env == {"A": "1", "FD": "<7>"}
+    assert (made.pass_fds, made.stdin, made.listen) == ((7,), None, ())
+
+
+def test_sockets_to_listen_on_are_told_in_the_environment():
+    made = plan(lent=Lent({"web": 7, "api": 9}, listen=(("api", 9), ("web", 7))))
+    assert made.listen == (9, 7)
+    assert made.env == {"A": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "api:web"}
+
+
+def test_socket_on_standard_input_counts_more_than_what_is_said_of_it():
+    assert plan(lent=Lent({"web": 7}, stdin=7)).stdin == 7
+    assert plan(lent=Lent({"web": 7}, stdin=7), close_child_stdin=False).stdin == 7

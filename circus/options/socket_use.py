@@ -1,0 +1,69 @@
+"""Which managed sockets a watcher is given, read from its options. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from circus.common.convert import did_you_mean
+from circus.common.template import variables_in
+from circus.options.table import WatcherSpec
+
+_PREFIX = "sockets."
+
+
+class SocketUse(NamedTuple):
+    """Names are in lower case.
+
+    `every`: all there are, each under the number that it has in circusd. `mentioned`: those that
+    `$(circus.sockets.NAME)` names. `stdin`: the one that becomes descriptor 0, or empty. `listen`: those that become
+    descriptors 3 and so on.
+    """
+
+    every: bool
+    mentioned: frozenset[str]
+    stdin: str
+    listen: tuple[str, ...]
+
+    def named(self) -> set[str]:
+        """Sockets that must be there."""
+        return {*self.mentioned, *self.listen, *filter(None, [self.stdin])}
+
+    def among(self, known: Collection[str]) -> set[str]:
+        """Those of `known` that the watcher is given."""
+        return set(known) if self.every else self.named().intersection(known)
+
+
+NOTHING = SocketUse(False, frozenset(), "", ())
+
+
+def socket_use(spec: WatcherSpec) -> SocketUse:
+    stdin = (spec.stdin_socket or "").lower()
+    listen = tuple(name.lower() for name in spec.listen_fds)
+    return SocketUse(spec.use_sockets, frozenset(_mentioned(spec)), stdin, listen)
+
+
+def _mentioned(spec: WatcherSpec) -> Iterator[str]:
+    for text in _texts(spec):
+        for name in variables_in(text):
+            if name.startswith(_PREFIX):
+                yield name.removeprefix(_PREFIX)
+
+
+def _texts(spec: WatcherSpec) -> Iterator[str]:
+    """Where variables are replaced when a process is started."""
+    args = spec.args or ""
+    yield from (spec.cmd, spec.shell_args or "")
+    yield from map(str, args) if isinstance(args, (list, tuple)) else [args]
+    yield from (spec.env or {}).values()
+
+
+def no_socket(name: str, known: Collection[str]) -> str:
+    return f"there is no socket {name!r}{did_you_mean(name, known) or f'; add [socket:{name}]'}"
+
+
+def missing(use: SocketUse, known: Collection[str]) -> str:
+    """Which socket that must be there is not, for people; empty if all are."""
+    for name in sorted(use.named().difference(known)):
+        return no_socket(name, known)
+    return ""

@@ -1,0 +1,107 @@
+"""All managed sockets of a daemon, by name: opened together or not at all, kept from one run to the next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from circus.common.convert import error_text
+from circus.options.table import SocketSpec
+from circus.sockets.managed import CircusSocket, SocketError
+
+logger = logging.getLogger("circus")
+
+
+class CircusSockets(dict[str, CircusSocket]):
+    """Names are in lower case. `backlog` is that of sockets that `add` makes without one."""
+
+    def __init__(self, sockets: Iterable[CircusSocket] | None = None, backlog: int = 2048) -> None:
+        super().__init__()
+        self._backlog = backlog
+        for sock in sockets or ():
+            self.take(sock)
+
+    @classmethod
+    def from_specs(cls, specs: Iterable[SocketSpec]) -> CircusSockets:
+        """SocketError with every one of a kind that this system does not have."""
+        made = cls()
+        faults = []
+        for spec in specs:
+            try:
+                made.take(CircusSocket.from_spec(spec))
+            except (OSError, ValueError) as exc:
+                faults.append(f"socket {spec.name!r}: {error_text(exc)}")
+        if faults:
+            made.close_all()
+            raise SocketError(0, "; ".join(faults))
+        return made
+
+    def add(self, name: str, **options: Any) -> CircusSocket:
+        """Make a socket of this name, not opened. ValueError if there is one."""
+        return self.take(CircusSocket(name, **{"backlog": self._backlog, **options}))
+
+    def take(self, sock: CircusSocket) -> CircusSocket:
+        """ValueError if there is one of its name."""
+        name = sock.name.lower()
+        if name in self:
+            raise ValueError(f"there is a socket {sock.name!r} already")
+        self[name] = sock
+        return sock
+
+    def bind_and_listen_all(self) -> None:
+        """Open those that are not open. Raises SocketError with every one that cannot be; then none is opened.
+
+        Of one with `so_reuseport` each process is given its own: here it is only tried.
+        """
+        opened: list[CircusSocket] = []
+        faults: list[SocketError] = []
+        for name, sock in list(self.items()):
+            if sock.is_open:
+                continue
+            if sock.fileno() < 0:  # closed by an earlier run
+                sock = self[name] = sock.fresh()
+            try:
+                if sock.so_reuseport:
+                    _try(sock)
+                    continue
+                sock.bind_and_listen()
+            except SocketError as exc:
+                faults.append(exc)
+                continue
+            opened.append(sock)
+            sock.set_inheritable(False)  # a program is given it, or is not
+        if faults:
+            for sock in opened:
+                sock.close()
+            raise SocketError(faults[0].errno, "; ".join(fault.strerror or "" for fault in faults))
+        if opened:
+            logger.info("sockets started")
+
+    def take_over(self, others: CircusSockets) -> None:
+        """Go on with those of an earlier run that are open and of the same options, and take them out of `others`."""
+        for name, sock in list(self.items()):
+            other = others.get(name)
+            if other is not None and other.is_intact and sock.is_like(other) and not sock.is_open:
+                sock.close()
+                self[name] = others.pop(name)
+        self.inherit({name: others.pop(name) for name, sock in list(others.items()) if sock.is_inherited})
+
+    def inherit(self, inherited: Mapping[str, CircusSocket]) -> None:
+        """Sockets that circusd was started with: each takes the place of one of its name, which is not opened."""
+        for name, sock in inherited.items():
+            if name in self:
+                self[name].close()
+            self[name] = sock
+
+    def close_all(self) -> None:
+        for sock in self.values():
+            sock.close()
+
+
+def _try(sock: CircusSocket) -> None:
+    attempt = sock.fresh()
+    try:
+        attempt.bind_and_listen()
+    finally:
+        attempt.close()
