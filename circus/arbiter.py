@@ -27,6 +27,7 @@ from circus.runtime.runtime import Runtime
 from circus.watcher import Watcher
 
 if TYPE_CHECKING:
+    from circus.machine.plan import Plan
     from circus.sockets import CircusSocket, CircusSockets
 
 GLOBAL_OPTIONS = ("endpoint", "stats_endpoint", "pubsub_endpoint", "check_delay", "multicast_endpoint")
@@ -270,10 +271,19 @@ class Arbiter:
         if self.prereload_fn is not None:
             self.prereload_fn(self)
 
-    def reload_from_config(self, config_file: str | None = None, inside_circusd: bool = False) -> Future[Any]:
-        """Make the watchers be as a file says, touching only what differs. MessageError with all its problems."""
+    def reload_from_config(
+        self, config_file: str | None = None, inside_circusd: bool = False, restart: bool = False
+    ) -> Future[Any]:
+        """Make everything be as a file says, touching only what differs. MessageError with all its problems.
+
+        What a running arbiter cannot change is an error, too, unless `restart` is allowed.
+        """
         supervisor = self.supervisor
-        return supervisor.request(lambda _: supervisor.reload_config(config_file), "reloadconfig", None)
+        return supervisor.request(lambda _: supervisor.reload_config(config_file, restart), "reloadconfig", None)
+
+    def plan_config(self, config_file: str | None = None) -> Plan:
+        """What `reload_from_config` would do."""
+        return self.supervisor.within(lambda: self.supervisor.plan_config(config_file))
 
     @property
     def running(self) -> bool:

@@ -85,7 +85,7 @@ class Command:
         return props
 
     def from_flags(self, **opts: Any) -> dict[str, Any]:
-        given = {p: opts[p.name] for p in self.takes if p.flag and opts.get(p.name) not in (None, False)}
+        given = {p: opts[p.flag] for p in self.takes if p.flag and opts.get(p.flag) not in (None, False)}
         return {p.name: p.from_word(value) for p, value in given.items()}
 
     def console_msg(self, reply: Reply) -> str:

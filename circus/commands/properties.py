@@ -67,7 +67,7 @@ class Property:
         default: object = None,
         word: bool = False,
         rest: bool = False,
-        flag: bool = False,
+        flag: bool | str = False,
         label: str = "",
     ) -> None:
         self.name = name
@@ -77,12 +77,12 @@ class Property:
         self.default = default  # None: absent
         self.word = word or rest  # given by its place among the words
         self.rest = rest  # ... together with all that follow
-        self.flag = flag  # given as --name
+        self.flag = name if flag is True else flag or ""  # given as --FLAG
         self.label = label or name  # how the manual calls it
 
     def option(self) -> tuple[str, str, object, str]:
         default = False if self.kind is SWITCH else self.default
-        return ("", self.name, default, self.doc)
+        return ("", self.flag, default, self.doc)
 
     def from_word(self, word: object) -> object:
         """The JSON value of a word of the command line. ArgumentError if it cannot be one."""

@@ -169,6 +169,7 @@ class Operations:
         """A new watcher. AlreadyExist if there is one of that name."""
         self._refuse_twin(watcher.name)
         self._registry.admit(watcher, announce=True)
+        watcher.is_added = True
         if start:
             return self._request(lambda now, ticket: self._decided.add_and_start(now, ticket, watcher.decided))
         self._wake()

@@ -1,7 +1,7 @@
-"""`reloadconfig`: read the file again and make the watchers be as it says, touching only what differs.
+"""`reloadconfig`: read the file again and make everything be as it says, touching only what differs.
 
-Everything is read and prepared before anything is changed: a file with a problem changes nothing, and the reply
-names every problem.
+Everything is read, planned (`circus.machine.plan`) and prepared before anything is changed: what can fail has failed
+by then, and the reply names every problem.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from circus.common.convert import error_text
 from circus.common.future import Future, gather
@@ -17,12 +18,16 @@ from circus.config import fatal_texts, read
 from circus.control.operations import Operations, Reply, reasons
 from circus.control.registry import Registry
 from circus.exc import MessageError
-from circus.machine.changes import Change, StepKind, needs_restart, plan
+from circus.machine.plan import Plan, Price, Standing, State, Step, What
 from circus.options.own_programs import plugin_dict
-from circus.options.table import ConfigSpec, WatcherSpec
+from circus.options.socket_use import socket_use
+from circus.options.table import CircusSpec, ConfigSpec, WatcherSpec
 from circus.runtime.live_watcher import LiveWatcher, Prepared, discard
 
-__all__ = ["Reconfiguration", "needs_restart", "plugin_dicts", "prepare", "read_config"]
+if TYPE_CHECKING:
+    from circus.sockets.collection import CircusSockets
+    from circus.sockets.exchange import Exchange
+    from circus.sockets.managed import CircusSocket
 
 logger = logging.getLogger("circus")
 
@@ -44,65 +49,162 @@ def plugin_dicts(config: ConfigSpec) -> list[Mapping[str, Any]]:
     return [plugin_dict(plugin) for plugin in config.plugins]
 
 
-def prepare(
-    wanted: Iterable[WatcherSpec], registry: Registry, build: Callable[[WatcherSpec], LiveWatcher]
-) -> Reconfiguration:
-    """All that can fail, while nothing has changed yet. MessageError with every fault."""
-    made = Reconfiguration(registry, plan([watcher.spec for watcher in registry.all()], wanted))
-    faults = []
-    for step in made.steps:
-        try:
-            made.prepare(step, build)
-        except Exception as exc:  # a user's module may raise anything when it is imported
-            faults.append(f"watcher {step.name}: {error_text(exc)}")
-    if faults:
-        made.discard()
-        raise MessageError(NOT_USED + "; ".join(faults))
-    return made
+def state_now(circus: CircusSpec, sockets: Mapping[str, CircusSocket], registry: Registry) -> State:
+    return State(
+        circus,
+        {name: sock.spec for name, sock in sockets.items() if not sock.is_inherited},
+        [Standing(watcher.spec, watcher.is_added) for watcher in registry.all()],
+        {name for name, sock in sockets.items() if sock.is_inherited},
+    )
+
+
+def state_wanted(config: ConfigSpec, own: Iterable[WatcherSpec]) -> State:
+    watchers = [Standing(spec) for spec in (*own, *config.watchers)]
+    return State(config.circus, {spec.name: spec for spec in config.sockets}, watchers)
+
+
+def exchange_for(plan: Plan, sockets: CircusSockets | None) -> tuple[CircusSockets | None, Exchange | None]:
+    """The managed sockets, and how they change; None where there are none and nothing changes."""
+    steps = plan.of("socket")
+    if all(step.what is What.KEEP for step in steps):
+        return sockets, None
+    from circus.sockets.collection import CircusSockets  # a daemon without sockets does without
+    from circus.sockets.exchange import Exchange
+
+    sockets = CircusSockets() if sockets is None else sockets
+    opens = [step.spec for step in steps if step.price in (Price.BIND, Price.REBIND)]
+    adjusts = [step.spec for step in steps if step.price is Price.IN_PLACE]
+    closes = [step.name for step in steps if step.what is What.REMOVE]
+    return sockets, Exchange(sockets, opens, adjusts, closes, plan.blocked)
+
+
+def require_no_restart(plan: Plan) -> None:
+    """MessageError for what a running daemon cannot change."""
+    if plan.needs_restart:
+        options = ", ".join(plan.needs_restart)
+        raise MessageError(
+            f"[circus] {options}: needs a restart of circusd, so nothing of the configuration is applied; "
+            "ask with `reloadconfig --restart` to have circusd stop everything and start anew"
+        )
 
 
 class Reconfiguration:
-    """Steps from what runs to what is wanted, with what each needs."""
+    """A plan, with what each of its steps needs. `exchange` is that of sockets, None if no socket changes."""
 
-    def __init__(self, registry: Registry, steps: list[Change]) -> None:
-        self.steps = steps
+    def __init__(
+        self,
+        plan: Plan,
+        registry: Registry,
+        build: Callable[[WatcherSpec], LiveWatcher],
+        exchange: Exchange | None,
+    ) -> None:
+        self.plan = plan
         self._registry = registry
+        self._build = build
+        self._exchange = exchange
+        self._steps = plan.of("watcher")
         self._new: dict[str, LiveWatcher] = {}
         self._changed: dict[str, Prepared] = {}
 
-    def prepare(self, step: Change, build: Callable[[WatcherSpec], LiveWatcher]) -> None:
-        if step.spec is None:
-            return
-        if step.kind is StepKind.ADD:
-            self._new[step.name] = build(step.spec)
-        else:
+    # ---- what can fail -----------------------------------------------------------------------------------------
+
+    def prepare(self, *more: Callable[[], object]) -> None:
+        """All that can fail, while nothing has changed yet, and `more` last. MessageError with every fault."""
+        faults = []
+        if self._exchange is not None:
+            faults += _fault("", self._exchange.prepare)
+        for step in self._steps:
+            faults += _fault(f"watcher {step.name}: ", partial(self._prepare, step))
+        for work in more if not faults else ():
+            faults += _fault("", work)
+        if faults:
+            self.discard()
+            raise MessageError(NOT_USED + "; ".join(faults))
+
+    def _prepare(self, step: Step) -> None:
+        if step.what is What.ADD:
+            self._new[step.name] = self._build(step.spec)
+        elif step.what is not What.REMOVE:
             self._changed[step.name] = self._registry.get(step.name).prepare(step.spec)
 
     def discard(self) -> None:
         """It is not carried out: close what was opened for it."""
+        if self._exchange is not None:
+            self._exchange.discard()
         for watcher in self._new.values():
             watcher.discard()
         for prepared in self._changed.values():
             discard(prepared)
 
-    def carry_out(self, operations: Operations) -> Reply:
-        """Future of everything being as it is wanted."""
-        steps = [step for step in self.steps if step.kind is not StepKind.ADD]
-        futures: list[Future[Any]] = [self._take(step, operations) for step in steps]
+    # ---- and what cannot ---------------------------------------------------------------------------------------
+
+    def carry_out(self, operations: Operations, taken: Callable[[], object]) -> Reply:
+        """Future of everything being as it is wanted. `taken` is called when nothing can keep it from that."""
+        held = self._holders()
+        if not held:
+            self._unblock()
+            return self._take_all(operations, taken)
+        result: Future[Any] = Future()
+        logger.info("reloadconfig: %s must stop first", ", ".join(watcher.name for watcher in held))
+
+        def go_on(_: Reply) -> None:
+            try:
+                self._unblock()
+            except MessageError as exc:
+                fault = exc
+                self.discard()
+                _start_again(held, operations).add_done_callback(lambda _: result.set_exception(fault))
+                return
+            changed = self._take_all(operations, taken)
+            left = [watcher for watcher in self._registry.all() if watcher in held]
+            gather([changed, _start_again(left, operations)]).then(reasons).pass_on(result)
+
+        operations.stop([watcher.key for watcher in held]).add_done_callback(go_on)
+        return result
+
+    def _holders(self) -> list[LiveWatcher]:
+        """Watchers whose processes hold an address that is wanted for another socket."""
+        blocked = self.plan.blocked
+        return [w for w in self._registry.all() if blocked and socket_use(w.spec).among(blocked) and w.decided.wanted]
+
+    def _unblock(self) -> None:
+        try:
+            if self._exchange is not None:
+                self._exchange.unblock()
+        except OSError as exc:
+            raise MessageError(NOT_USED + error_text(exc)) from exc
+
+    def _take_all(self, operations: Operations, taken: Callable[[], object]) -> Reply:
+        if self._exchange is not None:
+            self._exchange.take()
+        for step in self.plan.steps:
+            logger.info("reloadconfig: %s", step)
+        taken()
+        futures: list[Future[Any]] = [self._take(step, operations) for step in self._steps if step.what is not What.ADD]
         for watcher in self._new.values():
-            logger.info("reloadconfig: %s is new", watcher.name)
             self._registry.admit(watcher)
         if self._new:
             futures.append(operations.start([watcher.key for watcher in self._new.values()]))
         return gather(futures).then(reasons)
 
-    def _take(self, step: Change, operations: Operations) -> Reply:
-        logger.info("reloadconfig: %s", step)
+    def _take(self, step: Step, operations: Operations) -> Reply:
         watcher = self._registry.get(step.name)
-        if step.kind is StepKind.REMOVE:
+        if step.what is What.REMOVE:
             return operations.remove(watcher.key)
-        is_missed = watcher.decided.is_missed  # before the change, which may take the reason away
-        future = operations.change(watcher.key, self._changed[step.name])
-        if step.kind is StepKind.RECREATE and is_missed:  # one that was stopped by hand stays so
-            return operations.restart([watcher.key], single=True)
-        return future
+        replaces = step.price in (Price.RELOAD, Price.RESTART)
+        watcher.is_added = step.what is What.KEEP
+        is_down = watcher.decided.is_missed and not watcher.decided.is_running  # asked before the reason may go away
+        future = operations.change(watcher.key, self._changed[step.name], replace=replaces)
+        return operations.start([watcher.key], single=True) if is_down else future
+
+
+def _start_again(watchers: Iterable[LiveWatcher], operations: Operations) -> Reply:
+    return gather([operations.start([watcher.key], single=True) for watcher in watchers]).then(reasons)
+
+
+def _fault(place: str, work: Callable[[], object]) -> list[str]:
+    try:
+        work()
+    except Exception as exc:  # a user's module may raise anything when it is imported
+        return [place + error_text(exc)]
+    return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
@@ -51,8 +52,8 @@ class Session:
 
     In any other thread than the main one the program is another's, and its signals, resource limits, orphans and
     other children are not ours. Beside greenlets of a program, in the main thread, signals are. `context` is the
-    caller's, or None for one of our own; after `open`, `publisher` and `context` are those in use. `sockets` are the
-    managed ones, None if there are none.
+    caller's, or None for one of our own; after `open`, `publisher` and `context` are those in use. `sockets` gives the
+    managed ones as they are, None if there are none.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class Session:
         controller: Controller,
         context: zmq.Context[Any] | None,
         is_daemon: bool = False,
-        sockets: CircusSockets | None = None,
+        sockets: Callable[[], CircusSockets | None] = lambda: None,
     ) -> None:
         self.loop = loop
-        self._sockets = sockets
+        self._managed = sockets
         self.context = context
         self.publisher: Publisher | None = None
         self.is_guest = not _in_main_thread() or (loop.is_shared and not is_daemon)
@@ -111,12 +112,13 @@ class Session:
 
     def _open_sockets(self, kept: Listeners | None) -> None:
         before = kept.sockets if kept is not None else None
-        if before is not None and self._sockets is not None:
-            self._sockets.take_over(before)
+        sockets = self._managed()
+        if before is not None and sockets is not None:
+            sockets.take_over(before)
         if before is not None:
             before.close_all()  # first: another may want the address
-        if self._sockets is not None:
-            self._sockets.bind_and_listen_all()
+        if sockets is not None:
+            sockets.bind_and_listen_all()
 
     def _bind(self) -> None:
         controller = self._controller
@@ -167,9 +169,10 @@ class Session:
         if server is not None and self.publisher is not None and self.context is not None:
             if self._signals is not None:
                 self._signals.pause()
-            return Listeners(self._asked, self.context, server, self.publisher, self._signals, self._sockets)
-        if self._sockets is not None:
-            self._sockets.close_all()
+            return Listeners(self._asked, self.context, server, self.publisher, self._signals, self._managed())
+        sockets = self._managed()
+        if sockets is not None:
+            sockets.close_all()
         if self._signals is not None:
             self._signals.stop()
         if self._resigns:

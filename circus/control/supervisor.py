@@ -18,11 +18,12 @@ from circus.control.daemon_signals import Meanings
 from circus.control.operations import Operations, Reply
 from circus.control.registry import Registry
 from circus.control.session import Listeners, Session
-from circus.exc import MessageError
+from circus.exc import ConflictError, MessageError
 from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Decided
 from circus.options.own_programs import Daemon, own_programs
 from circus.options.table import CircusSpec, WatcherSpec
+from circus.posix import logs
 from circus.runtime import hooks
 from circus.runtime.backend import Backend
 from circus.runtime.live_watcher import LiveWatcher
@@ -30,6 +31,8 @@ from circus.runtime.runtime import Runtime, Surroundings
 
 if TYPE_CHECKING:
     from circus.control.sampling import Figures
+    from circus.machine.plan import Plan
+    from circus.options.table import ConfigSpec
     from circus.sockets.collection import CircusSockets
 
 logger = logging.getLogger("circus")
@@ -65,6 +68,7 @@ class Supervisor:
         self.is_daemon = False  # else another program, which goes on when we end
         self.restart_wanted = False  # when the last run ended
         self._exits_to_restart = False
+        self._reconfiguration: Reply | None = None
         self._is_open = False
         self.listeners: Listeners | None = None
         self.session: Session | None = None
@@ -170,25 +174,62 @@ class Supervisor:
         if self.loop is not None and self.loop.is_own_thread:
             raise RuntimeError("the loop's own thread would wait for itself: use add_done_callback")
 
-    def reload_config(self, path: str | None = None) -> Reply:
-        """Make the watchers be as a file says. MessageError with all its problems."""
+    def plan_config(self, path: str | None = None) -> Plan:
+        """What `reload_config` would do, without doing any of it. MessageError with all problems of the file."""
+        from circus.control import reconfigure  # a daemon that is not asked does without
+
+        config = reconfigure.read_config(self._config_path(path))
+        return self._plan(config, reconfigure.plugin_dicts(config))
+
+    def reload_config(self, path: str | None = None, restart: bool = False) -> Reply:
+        """Make everything be as a file says. MessageError with all its problems.
+
+        What needs a restart of circusd is an error, too; with `restart` it is done.
+        """
+        from circus.control import reconfigure  # as above
+
+        if self._reconfiguration is not None and not self._reconfiguration.done():
+            raise ConflictError("a reloadconfig is under way: it waits until programs have stopped")
+        config = reconfigure.read_config(self._config_path(path))
+        plugins = reconfigure.plugin_dicts(config)
+        plan = self._plan(config, plugins)
+        if not restart:
+            reconfigure.require_no_restart(plan)
+        sockets, exchange = reconfigure.exchange_for(plan, self.sockets)
+        made = reconfigure.Reconfiguration(plan, self.registry, self.face.build, exchange)
+        made.prepare(lambda: self._log_as(config.circus))
+        if plan.needs_restart:
+            made.discard()
+            return self.operations.restart_daemon()
+
+        def taken() -> None:
+            self.plugins, self.sockets = plugins, sockets
+            self.configure(config.circus)
+
+        self._reconfiguration = made.carry_out(self.operations, taken)
+        return self._reconfiguration
+
+    def _config_path(self, path: str | None) -> str:
         path = path or self.config_file
         if path is None:
             raise MessageError("this arbiter was not started from a configuration file")
-        from circus.control import reconfigure  # a daemon that is not asked does without
+        return path
 
-        config = reconfigure.read_config(path)
-        restart = reconfigure.needs_restart(self.configured, config.circus)
-        if restart:
-            logger.warning("[circus] differs (%s): everything is started anew", ", ".join(sorted(restart)))
-            return self.operations.restart_daemon()
-        plugins = reconfigure.plugin_dicts(config)
-        settings: CircusSpec = config.circus.replace(**self._over)
-        wanted = [*self.own_programs(settings, plugins), *config.watchers]
-        plan = reconfigure.prepare(wanted, self.registry, self.face.build)
-        self.plugins = plugins
-        self.configure(config.circus)
-        return plan.carry_out(self.operations)
+    def _plan(self, config: ConfigSpec, plugins: Iterable[Mapping[str, Any]]) -> Plan:
+        from circus.control import reconfigure  # as above
+        from circus.machine.plan import plan
+
+        own = self.own_programs(config.circus.replace(**self._over), plugins)
+        now = reconfigure.state_now(self.configured, self.sockets or {}, self.registry)
+        return plan(now, reconfigure.state_wanted(config, own))
+
+    def _log_as(self, settings: CircusSpec) -> None:
+        """A daemon's log is its own; that of a library is the program's."""
+        changed = settings.diff(self.configured) & {"loglevel", "logoutput", "loggerconfig"}
+        if self.is_daemon and changed:
+            logs.configure_logger(
+                logger, settings.loglevel or "info", settings.logoutput or "-", settings.loggerconfig
+            )
 
     def publish(self, watcher: LiveWatcher, event: str, payload: Mapping[str, Any]) -> None:
         runtime = self.runtime
@@ -273,7 +314,7 @@ class Supervisor:
             self.populate(self.registry.all())
         self.pid = os.getpid()
         loop = self.ensure_loop()
-        session = Session(loop, self._settings, self.controller, self.context, self.is_daemon, self.sockets)
+        session = Session(loop, self._settings, self.controller, self.context, self.is_daemon, lambda: self.sockets)
         around = Surroundings(
             self.registry.by_key,
             self.settings,

@@ -20,6 +20,7 @@ class Effect(Enum):
     """What changing an option costs while its watcher, or for `[circus]` the daemon, runs."""
 
     FIXED = "cannot be changed while running"
+    RESTART = "needs a restart of circusd"
     NOTHING = "takes effect by itself"
     MANAGE = "processes are started or ended until their number is right"
     RELOAD = "processes are replaced gracefully"

@@ -86,9 +86,16 @@ def apply_options(spec: WatcherSpec, options: Mapping[str, Any]) -> tuple[Watche
 
 def _cost(spec: WatcherSpec, values: Mapping[str, Any], option: Option[Any]) -> Effect:
     """A stream can be swapped under its processes; the first one, or none any more, needs new processes."""
-    if option.effect is Effect.STREAM and bool(getattr(spec, option.attribute)) != bool(values[option.attribute]):
+    after = values.get(option.attribute, option.default)
+    if option.effect is Effect.STREAM and bool(getattr(spec, option.attribute)) != bool(after):
         return Effect.RELOAD
     return option.effect
+
+
+def effects_of(old: WatcherSpec, new: WatcherSpec) -> dict[str, Effect]:
+    """What a change from one spec to the other costs a running watcher, for each option, as written, that differs."""
+    costs = {option.name: _cost(old, new.values, option) for option in old.options()}
+    return {name: costs.get(name, Effect.NOTHING) for name in old.diff(new)}  # free-form data costs nothing
 
 
 # ---- programs: the arguments of a Watcher ------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from circus.options.kinds import (
 from circus.options.option import Effect, Family, Option, Spec
 
 FIXED, NOTHING, MANAGE, RELOAD = Effect.FIXED, Effect.NOTHING, Effect.MANAGE, Effect.RELOAD
-STREAM, REBIND = Effect.STREAM, Effect.REBIND
+STREAM, REBIND, RESTART = Effect.STREAM, Effect.REBIND, Effect.RESTART
 
 
 class CircusSpec(Spec):
@@ -42,32 +42,32 @@ class CircusSpec(Spec):
 
     __slots__ = ()
 
-    endpoint = Option(TEXT, DEFAULT_ENDPOINT_DEALER, FIXED, "where requests are answered")
-    endpoint_owner = Option(OPTIONAL_TEXT, None, FIXED, "user who owns an ipc control socket")
-    pubsub_endpoint = Option(TEXT, DEFAULT_ENDPOINT_SUB, FIXED, "where events are published")
-    multicast_endpoint = Option(TEXT, "", FIXED, "where discovery is answered, to whoever asks on any interface: udp://237.219.251.97:12027; empty: nowhere")
-    statsd = Option(BOOLEAN, False, FIXED, "run circusd-stats")
-    stats_endpoint = Option(TEXT, DEFAULT_ENDPOINT_STATS, FIXED, "where statistics are published; setting it turns statsd on")
-    statsd_close_outputs = Option(BOOLEAN, False, FIXED, "send the output of circusd-stats to /dev/null")
+    endpoint = Option(TEXT, DEFAULT_ENDPOINT_DEALER, RESTART, "where requests are answered")
+    endpoint_owner = Option(OPTIONAL_TEXT, None, RESTART, "user who owns an ipc control socket")
+    pubsub_endpoint = Option(TEXT, DEFAULT_ENDPOINT_SUB, RESTART, "where events are published")
+    multicast_endpoint = Option(TEXT, "", RESTART, "where discovery is answered, to whoever asks on any interface: udp://237.219.251.97:12027; empty: nowhere")
+    statsd = Option(BOOLEAN, False, NOTHING, "run circusd-stats")
+    stats_endpoint = Option(TEXT, DEFAULT_ENDPOINT_STATS, NOTHING, "where statistics are published; setting it turns statsd on")
+    statsd_close_outputs = Option(BOOLEAN, False, NOTHING, "send the output of circusd-stats to /dev/null")
     check_delay = Option(NUMBER, 5.0, NOTHING, "upper bound for noticing what no event told; 0 or less: never look", unit="s")
     warmup_delay = Option(NUMBER, 0, NOTHING, "pause between starting two watchers", unit="s")
-    umask = Option(OCTAL, None, FIXED, "file mode mask of circusd and its programs, octal")
-    httpd = Option(BOOLEAN, False, FIXED, "run the web console")
-    httpd_host = Option(TEXT, "localhost", FIXED, "host the web console listens on")
-    httpd_port = Option(PORT, 8080, FIXED, "port the web console listens on")
-    httpd_close_outputs = Option(BOOLEAN, False, FIXED, "send the output of the web console to /dev/null")
-    debug = Option(BOOLEAN, False, FIXED, "plugins and statistics write to the output of circusd, at level debug")
-    debug_gc = Option(BOOLEAN, False, FIXED, "print what the garbage collector finds")
-    pidfile = Option(OPTIONAL_TEXT, None, FIXED, "file that holds the process id and the lock")
-    loglevel = Option(OPTIONAL_TEXT, None, FIXED, "critical, error, warning, info or debug")
-    logoutput = Option(OPTIONAL_TEXT, None, FIXED, "log file, `-`, or a syslog:// address")
-    loggerconfig = Option(OPTIONAL_TEXT, None, FIXED, "logging configuration file (.ini, .json, .yaml)")
-    fqdn_prefix = Option(OPTIONAL_TEXT, None, FIXED, "put before the host name: PREFIX@HOST")
+    umask = Option(OCTAL, None, RESTART, "file mode mask of circusd and its programs, octal")
+    httpd = Option(BOOLEAN, False, RESTART, "run the web console")
+    httpd_host = Option(TEXT, "localhost", RESTART, "host the web console listens on")
+    httpd_port = Option(PORT, 8080, RESTART, "port the web console listens on")
+    httpd_close_outputs = Option(BOOLEAN, False, RESTART, "send the output of the web console to /dev/null")
+    debug = Option(BOOLEAN, False, NOTHING, "plugins and statistics write to the output of circusd, at level debug")
+    debug_gc = Option(BOOLEAN, False, RESTART, "print what the garbage collector finds")
+    pidfile = Option(OPTIONAL_TEXT, None, RESTART, "file that holds the process id and the lock")
+    loglevel = Option(OPTIONAL_TEXT, None, NOTHING, "critical, error, warning, info or debug")
+    logoutput = Option(OPTIONAL_TEXT, None, NOTHING, "log file, `-`, or a syslog:// address")
+    loggerconfig = Option(OPTIONAL_TEXT, None, NOTHING, "logging configuration file (.ini, .json, .yaml)")
+    fqdn_prefix = Option(OPTIONAL_TEXT, None, NOTHING, "put before the host name: PREFIX@HOST")
     include = Option(WORDS, [], NOTHING, "more files, as blank-separated patterns relative to this one")
     include_dir = Option(WORDS, [], NOTHING, "directories whose *.ini files are read too")
-    stream_backend = Option(TEXT, "thread", FIXED, "a `thread` or, with `gevent`, a greenlet for the output of each watcher")
+    stream_backend = Option(TEXT, "thread", RESTART, "a `thread` or, with `gevent`, a greenlet for the output of each watcher")
     proc_name = Option(OPTIONAL_TEXT, None, NOTHING, "historic, has no effect")
-    ssh_server = Option(OPTIONAL_TEXT, None, FIXED, "historic, has no effect")
+    ssh_server = Option(OPTIONAL_TEXT, None, NOTHING, "historic, has no effect")
 
 
 class WatcherSpec(Spec):

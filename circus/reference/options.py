@@ -62,12 +62,16 @@ Every other `$` is an ordinary letter.
 In any value `$(circus.env.NAME)` or `((circus.env.NAME))`, in any case, stands for a variable of circusd's environment
 or of `[env]`; in values that are text, also of the watcher's own environment. In `cmd`, `args` and `shell_args`,
 `$(circus.wid)` or `$WID` stands for the number of the process within its watcher, and `$(circus.OPTION)` for an
-option. A name that is not known stays as it is.
+option; there and in values of the environment `$(circus.sockets.NAME)` stands for the descriptor of a managed socket,
+which the program is given then. A name that is not known stays as it is.
+
+`reloadconfig` changes `backlog`, `blocking`, `umask` and `replace` of a socket in place. For any other option the
+socket is bound anew, and the processes that use it are replaced by graceful reload; if the new address is the old one,
+or overlaps with it, they are stopped before.
 
 ## What this version cannot do
 
-Managed sockets (`[socket:NAME]`, `on_demand`, `stdin_socket`) and `httpd` are read and checked, but circusd says that
-they are missing and does not start.
+`httpd` is read and checked, but circusd says that the web console is missing and does not start.
 """
 
 _KINDS: dict[Any, str] = {
@@ -100,7 +104,7 @@ Change = tuple[str, Callable[[Effect], str]]
 
 
 def _after_reloadconfig(effect: Effect) -> str:
-    return "everything is started anew" if effect is Effect.FIXED else effect.value
+    return effect.value
 
 
 def _after_set(effect: Effect) -> str:

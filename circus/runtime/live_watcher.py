@@ -60,6 +60,7 @@ class LiveWatcher:
         self._unused: set[str] = set()  # outputs whose stream no pump has had, which would close it
         self.obstacle = ""
         self.is_built = False
+        self.is_added = False  # by a command or the program: no file speaks of it
         self.prereload: Callable[[], object] | None = None
         """Called before each graceful reload."""
         self.on_exit: Callable[[int, int | None], object] | None = None

@@ -54,28 +54,10 @@ class CircusSockets(dict[str, CircusSocket]):
 
         Of one with `so_reuseport` each process is given its own: here it is only tried.
         """
-        opened: list[CircusSocket] = []
-        faults: list[SocketError] = []
         for name, sock in list(self.items()):
-            if sock.is_open:
-                continue
             if sock.fileno() < 0:  # closed by an earlier run
-                sock = self[name] = sock.fresh()
-            try:
-                if sock.so_reuseport:
-                    _try(sock)
-                    continue
-                sock.bind_and_listen()
-            except SocketError as exc:
-                faults.append(exc)
-                continue
-            opened.append(sock)
-            sock.set_inheritable(False)  # a program is given it, or is not
-        if faults:
-            for sock in opened:
-                sock.close()
-            raise SocketError(faults[0].errno, "; ".join(fault.strerror or "" for fault in faults))
-        if opened:
+                self[name] = sock.fresh()
+        if open_all(sock for sock in self.values() if not sock.is_open):
             logger.info("sockets started")
 
     def take_over(self, others: CircusSockets) -> None:
@@ -97,6 +79,27 @@ class CircusSockets(dict[str, CircusSocket]):
     def close_all(self) -> None:
         for sock in self.values():
             sock.close()
+
+
+def open_all(sockets: Iterable[CircusSocket]) -> list[CircusSocket]:
+    """Those that were bound. See `CircusSockets.bind_and_listen_all`."""
+    opened: list[CircusSocket] = []
+    faults: list[str] = []
+    for sock in sockets:
+        try:
+            if sock.so_reuseport:
+                _try(sock)
+                continue
+            sock.bind_and_listen()
+            sock.set_inheritable(False)  # a program is given it, or is not
+            opened.append(sock)
+        except SocketError as exc:
+            faults.append(str(exc.strerror))
+    if faults:
+        for sock in opened:
+            sock.close()
+        raise SocketError(0, "; ".join(faults))
+    return opened
 
 
 def _try(sock: CircusSocket) -> None:

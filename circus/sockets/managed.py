@@ -96,7 +96,27 @@ class CircusSocket(socket.socket):
     @classmethod
     def from_spec(cls, spec: SocketSpec) -> CircusSocket:
         """ValueError or OSError if the system has no such kind of socket."""
-        return cls(spec.name, **{option.name: getattr(spec, option.attribute) for option in spec.options()})
+        return cls(spec.name, **_arguments(spec))
+
+    @property
+    def spec(self) -> SocketSpec:
+        """Its options, as it was made."""
+        given = self._parameters
+        values = {option.attribute: given[option.name] for option in SocketSpec.options() if option.name in given}
+        for key, names in (("family", socket.AddressFamily), ("type", socket.SocketKind)):
+            if not isinstance(values[key], str):
+                values[key] = names(values[key]).name
+        return SocketSpec(self.name.lower(), values)
+
+    def adjust(self, spec: SocketSpec) -> None:
+        """Go on under other options, of those that an open socket takes."""
+        self._parameters.update(_arguments(spec))
+        self.backlog, self.umask, self.replace = spec.backlog, spec.umask, spec.replace_socket
+        self.setblocking(spec.blocking)
+        if self.is_open and self.socktype in _LISTENING:
+            self.listen(self.backlog)
+        if self._file is not None and self.path is not None and self.umask is not None and self.is_intact:
+            os.chmod(self.path, 0o777 & ~self.umask)
 
     @classmethod
     def adopt(cls, name: str, fd: int) -> CircusSocket:
@@ -243,6 +263,10 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _arguments(spec: SocketSpec) -> dict[str, Any]:
+    return {option.name: getattr(spec, option.attribute) for option in spec.options()}
 
 
 def _hint(exc: OSError, sock: CircusSocket) -> str:

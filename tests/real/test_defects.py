@@ -450,15 +450,16 @@ def test_age_of_a_process_is_drawn_once(tmp_path: Path) -> None:
 
 
 def test_reload_of_everything_keeps_the_pause_between_watchers(tmp_path: Path) -> None:
-    config = "warmup_delay = 0.3\n" + "".join(f"[watcher:{name}]\ncmd = sleep 1000\n" for name in "abc")
+    # The pause counts from the beginning of a start, and a busy machine takes its time for the fork that is seen here.
+    config = "warmup_delay = 1\n" + "".join(f"[watcher:{name}]\ncmd = sleep 1000\n" for name in "abc")
     with Daemon(tmp_path, config) as daemon, daemon.events() as events:
         for name in "abc":
             daemon.wait_for_status(name, "active")
         events.sync(lambda: daemon.call("set", name="a", options={"priority": 0}))
         daemon.call("reload", waiting=True)
         spawns = [events.wait(f"{name}.spawn")[0]["time"] for name in "abc"]
-        assert spawns[1] - spawns[0] > 0.25
-        assert spawns[2] - spawns[1] > 0.25
+        assert spawns[1] - spawns[0] > 0.5
+        assert spawns[2] - spawns[1] > 0.5
 
 
 def test_worker_numbers_never_run_out(tmp_path: Path) -> None:

@@ -93,14 +93,64 @@ def test_delay_of_the_daemon_changes_while_it_runs(daemon):
     assert {name: daemon.pids(name) for name in SECTIONS} == before
 
 
-def test_other_daemon_settings_start_everything_anew(daemon):
-    before = daemon.pids("keep")
+def change_circus(daemon, line):
     body = daemon.config_path.read_text()
-    daemon.config_path.write_text(body.replace("check_delay = 1", "check_delay = 1\nfqdn_prefix = here"))
-    daemon.call("reloadconfig")
+    daemon.config_path.write_text(body.replace("check_delay = 1", f"check_delay = 1\n{line}"))
+
+
+def test_what_needs_a_restart_changes_nothing_unless_that_is_asked_for(daemon):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    daemon.write_config(text(gone=""))
+    change_circus(daemon, "umask = 027")
+    reply = reload(daemon)
+    assert reply["status"] == "error" and "[circus] umask: needs a restart" in reply["reason"]
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+    daemon.call("reloadconfig", restart=True)
     daemon.wait_for_output("Arbiter restarting")
     daemon.wait_for_status("keep", "active")
-    assert daemon.pids("keep") != before
+    assert daemon.pids("keep") != before["keep"]
+    assert "gone" not in daemon.call("list")["watchers"]
+
+
+def test_log_level_changes_while_it_runs(daemon, tmp_path):
+    change_circus(daemon, f"loglevel = warning\nlogoutput = {tmp_path}/elsewhere.log")
+    assert reload(daemon)["status"] == "ok"
+    daemon.call("stop", name="keep", waiting=True)
+    assert "keep stopped" not in (tmp_path / "elsewhere.log").read_text()
+    change_circus(daemon, "loglevel = info")  # the first of two lines counts
+    assert reload(daemon)["status"] == "ok"
+    daemon.call("stop", name="idle", waiting=True)
+    assert "idle stopped" in (tmp_path / "elsewhere.log").read_text() and "idle stopped" not in daemon.output
+
+
+def test_log_that_cannot_be_opened_changes_nothing(daemon, tmp_path):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    daemon.write_config(text(gone=""))
+    change_circus(daemon, f"logoutput = {tmp_path}/no/such/place.log")
+    reply = reload(daemon)
+    assert reply["status"] == "error" and f"No such file or directory: {tmp_path}/no/such/place.log" in reply["reason"]
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+
+
+def test_dry_run_tells_the_plan_and_changes_nothing(daemon):
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    daemon.write_config(text(gone="", new="cmd = sleep 9", change="cmd = sleep 1011"))
+    plan = daemon.call("reloadconfig", dry_run=True)["plan"]
+    assert [step["text"] for step in plan] == [
+        "[watcher:gone] is not wanted any more: stop",
+        "[watcher:change] changes (cmd, graceful_timeout): graceful reload",
+        "[watcher:new] is new: start",
+    ]
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+
+
+def test_watcher_added_by_command_stays(daemon):
+    daemon.call("add", name="extra", cmd="sleep 9", start=True, waiting=True)
+    pids = daemon.pids("extra")
+    daemon.write_config(text(gone=""))
+    assert reload(daemon)["status"] == "ok"
+    assert daemon.pids("extra") == pids
+    assert "[watcher:extra] stays (added by command): nothing" in daemon.output
 
 
 def test_refused_for_an_arbiter_without_a_file(tmp_path):
@@ -117,9 +167,16 @@ def test_refused_for_an_arbiter_without_a_file(tmp_path):
 
 
 def test_what_had_given_up_is_started_by_a_file_that_mends_it(daemon):
-    daemon.write_config(text(idle="cmd = /no/such/program\nmax_retry = 1"))
+    daemon.write_config(text(new="cmd = /no/such/program\nmax_retry = 1"))
     assert "there is no /no/such/program" in reload(daemon)["reason"]
-    assert daemon.call("status", name="idle")["status"] == "stopped"
-    daemon.write_config(text(idle="cmd = sleep 1004\nmax_retry = 1"))
+    assert daemon.call("status", name="new")["status"] == "stopped"
+    daemon.write_config(text(new="cmd = sleep 1004\nmax_retry = 1"))
     assert reload(daemon)["status"] == "ok"
-    assert daemon.call("status", name="idle")["status"] == "active"
+    assert daemon.call("status", name="new")["status"] == "active"
+
+
+def test_program_that_cannot_be_started_leaves_the_old_one_in_its_place(daemon):
+    before = daemon.pids("change")
+    daemon.write_config(text(change="cmd = /no/such/program\nmax_retry = 1"))
+    assert "there is no /no/such/program" in reload(daemon)["reason"]
+    assert daemon.pids("change") == before

@@ -15,6 +15,7 @@ from circus.commands.protocols import Operations
 from circus.common.future import Future, finished
 from circus.common.names import NO_SUCH_PROCESS
 from circus.exc import MessageError
+from circus.machine.plan import Plan, Price, Step, What
 from circus.options.settings import watcher_spec
 
 WEB, DB = 3, 2  # keys
@@ -108,9 +109,13 @@ class FakeArbiter:
         self.asked.append(("stats", names, pid, extended))
         return self.figures
 
-    def reload_from_config(self) -> Future[Any]:
-        self.asked.append(("reload_from_config",))
+    def reload_from_config(self, *, restart: bool = False) -> Future[Any]:
+        self.asked.append(("reload_from_config", restart))
         return finished({"done": "reload_from_config"})
+
+    def plan_config(self, config_file: str | None = None) -> Plan:
+        self.asked.append(("plan_config", config_file))
+        return Plan([Step("watcher:web", "web", What.ADD, Price.START)])
 
 
 @pytest.fixture
@@ -242,7 +247,8 @@ def test_stats_wait_for_the_figures(arbiter):
             {"name": "web", "sequential": True},
             ("reload", [WEB], {"graceful": True, "sequential": True, "single": True}),
         ),
-        ("reloadconfig", {}, ("reload_from_config",)),
+        ("reloadconfig", {}, ("reload_from_config", False)),
+        ("reloadconfig", {"restart": True}, ("reload_from_config", True)),
         ("quit", {"waiting": True}, ("quit",)),
         ("rm", {"name": "web"}, ("remove", WEB, {"nostop": False})),
         ("rm", {"name": "web", "nostop": True}, ("remove", WEB, {"nostop": True})),
@@ -414,3 +420,16 @@ def test_any_properties_are_carried_out_or_a_message_error(name, props):
             result.later.result(0)
     except MessageError as error:
         assert str(error)
+
+
+def test_dry_run_answers_with_the_plan_and_changes_nothing(arbiter: FakeArbiter) -> None:
+    reply = get_command("reloadconfig").execute(arbiter, {"dry_run": True, "file": "/x.ini"})
+    assert reply == {
+        "plan": [
+            {
+                **{"section": "watcher:web", "what": "add", "options": [], "why": "", "price": "start"},
+                "text": "[watcher:web] is new: start",
+            }
+        ]
+    }
+    assert arbiter.asked == [("plan_config", "/x.ini")]

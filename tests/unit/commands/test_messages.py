@@ -57,6 +57,8 @@ def message(line: str) -> dict:
         ("reload web --terminate", {"name": "web", "graceful": False}),
         ("reload web --sequential --waiting", {"name": "web", "sequential": True, "waiting": True}),
         ("reloadconfig --waiting", {"waiting": True}),
+        ("reloadconfig --dry-run", {"dry_run": True}),
+        ("reloadconfig --restart --waiting", {"restart": True, "waiting": True}),
         ("restart", {"match": "glob"}),
         ("restart web --terminate", {"name": "web", "match": "glob", "terminate": True}),
         ("restart w.* --match regex", {"name": "w.*", "match": "regex"}),

@@ -53,6 +53,8 @@ def test_waiting_result_says_ok_too(name):
         ("numprocesses", {"numprocesses": 4, "watcher_name": "a"}, "4"),
         ("numwatchers", {"numwatchers": 2}, "2"),
         ("listsockets", {"sockets": []}, ""),
+        ("reloadconfig", {"plan": []}, "nothing changes"),
+        ("reloadconfig", {"plan": [{"text": "[watcher:a] is new"}, {"text": "b"}]}, "[watcher:a] is new\nb"),
         (
             "listsockets",
             {"sockets": [

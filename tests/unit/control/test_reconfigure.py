@@ -11,8 +11,9 @@ from circus.control.operations import Operations
 from circus.control.registry import Registry
 from circus.exc import MessageError
 from circus.machine.arbiter import Arbiter as Decided
+from circus.machine.plan import Standing, State, plan
 from circus.options.settings import watcher_spec
-from circus.options.table import WatcherSpec
+from circus.options.table import CircusSpec, WatcherSpec
 from circus.runtime.live_watcher import LiveWatcher
 
 CLASS = f"{__name__}.Stream"
@@ -49,7 +50,11 @@ class House:
         return watcher
 
     def become(self, *specs: WatcherSpec) -> None:
-        reconfigure.prepare(specs, self.registry, self.build).carry_out(self.operations)
+        now = reconfigure.state_now(CircusSpec(), {}, self.registry)
+        made = plan(now, State(CircusSpec(), {}, [Standing(spec) for spec in specs]))
+        reconfiguration = reconfigure.Reconfiguration(made, self.registry, self.build, None)
+        reconfiguration.prepare()
+        reconfiguration.carry_out(self.operations, lambda: None)
 
     @property
     def specs(self) -> dict[str, WatcherSpec]:

@@ -92,10 +92,13 @@ def test_streams_are_swapped():
     assert names_by_effect(WatcherSpec, Effect.STREAM) == {"stdout_stream.", "stderr_stream."}
 
 
-def test_of_the_circus_section_only_delays_and_what_has_no_effect_change_in_a_running_daemon():
-    free = names_by_effect(CircusSpec, Effect.NOTHING)
-    assert free == {"check_delay", "warmup_delay", "include", "include_dir", "proc_name"}
-    assert names_by_effect(CircusSpec, Effect.FIXED) == {option.name for option in CircusSpec.options()} - free
+def test_what_of_the_circus_section_a_running_daemon_cannot_change():
+    needs_restart = {
+        *("endpoint", "endpoint_owner", "pubsub_endpoint", "multicast_endpoint", "umask", "pidfile", "debug_gc"),
+        *("stream_backend", "httpd", "httpd_host", "httpd_port", "httpd_close_outputs"),
+    }
+    assert names_by_effect(CircusSpec, Effect.RESTART) == needs_restart
+    assert names_by_effect(CircusSpec, Effect.NOTHING) == {o.name for o in CircusSpec.options()} - needs_restart
 
 
 def test_a_configuration_without_sockets_and_plugins_has_empty_lists():

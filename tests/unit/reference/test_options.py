@@ -19,6 +19,6 @@ def test_a_row_says_what_a_change_costs():
     (grace,) = [line for line in lines if line.startswith("| `graceful_timeout`")]
     (demand,) = [line for line in lines if line.startswith("| `on_demand`")]
     assert "| takes effect by itself |" in check_delay
-    assert "| everything is started anew |" in umask
+    assert "| needs a restart of circusd |" in umask
     assert "| yes; takes effect by itself |" in grace
     assert "| no |" in demand

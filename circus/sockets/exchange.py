@@ -1,0 +1,85 @@
+"""Other sockets for those there are, in two steps: what can fail is done beforehand, then all are exchanged at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+
+from circus.options.table import SocketSpec
+from circus.sockets.collection import CircusSockets, open_all
+from circus.sockets.managed import CircusSocket, SocketError
+
+logger = logging.getLogger("circus")
+
+
+class Exchange:
+    """`opens` are bound, in the place of one of their name if there is one; `adjusts` go on under other options;
+    `closes` are names. Those in `blocked` can only be bound when nobody holds their address any more.
+    """
+
+    def __init__(
+        self,
+        sockets: CircusSockets,
+        opens: Sequence[SocketSpec],
+        adjusts: Iterable[SocketSpec],
+        closes: Iterable[str],
+        blocked: Collection[str],
+    ) -> None:
+        self._sockets = sockets
+        self._adjusts = list(adjusts)
+        self._closes = list(closes)
+        self._ready: list[CircusSocket] = []
+        self._opens = [spec for spec in opens if spec.name not in blocked]
+        self._late = [spec for spec in opens if spec.name in blocked]
+        self._in_the_way = [name for name in blocked if name in sockets]
+
+    def prepare(self) -> None:
+        """Bind what can be bound now. SocketError with all that cannot; then nothing is."""
+        made = [*CircusSockets.from_specs(self._opens).values()]
+        open_all(made)
+        self._ready = made
+
+    def discard(self) -> None:
+        """It is not carried out."""
+        for sock in self._ready:
+            sock.close()
+        self._ready = []
+
+    def unblock(self) -> None:
+        """Nobody uses those in the way any more: close them, and bind the others. SocketError: all is as it was."""
+        if not self._late:
+            return
+        before = {name: self._sockets[name] for name in self._in_the_way}
+        for sock in before.values():
+            sock.close()
+        made: list[CircusSocket] = []
+        try:
+            made += CircusSockets.from_specs(self._late).values()
+            open_all(made)
+        except SocketError:
+            for sock in made:
+                sock.close()
+            self._put_back(before)
+            raise
+        self._ready += made
+
+    def _put_back(self, before: dict[str, CircusSocket]) -> None:
+        for name, sock in before.items():
+            self._sockets[name] = again = sock.fresh()
+            try:
+                open_all([again])
+            except SocketError as exc:  # somebody was faster
+                logger.error("%s", exc.strerror)
+
+    def take(self) -> None:
+        """Exchange them. Cannot fail."""
+        for name in self._closes:
+            self._sockets.pop(name).close()
+        for spec in self._adjusts:
+            self._sockets[spec.name].adjust(spec)
+        for sock in self._ready:
+            before = self._sockets.get(sock.name)
+            self._sockets[sock.name] = sock
+            if before is not None:
+                before.close()
+        self._ready = []
