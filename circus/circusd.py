@@ -16,6 +16,7 @@ from circus import __version__, config
 from circus.common.convert import error_text
 from circus.common.flags import Flag, Usage, parse_flags, usage_text
 from circus.common.listen_fds import names_of
+from circus.exc import CallError
 from circus.posix import logs
 from circus.posix.daemon import Starter, daemonize_watched
 from circus.posix.daemon import closerange as closerange
@@ -43,6 +44,7 @@ FLAGS = (
     Flag("pidfile", "FILE", "", "write the process id there; one daemon at a time can hold it"),
     Flag("check", "", "", "say what is wrong with the configuration and end: 0 if it can be used"),
     Flag("show", "", "", "with --check: the final value of every option and where it came from"),
+    Flag("against", "ENDPOINT", "", "with --check: what that running circusd would change to be as the file says"),
     Flag("version", "", "", "print the version and end"),
     Flag("help", "", "", "print this text and end"),
 )
@@ -73,8 +75,8 @@ def _main(args: Sequence[str]) -> int:
     elif path is None:
         print(usage())
         return _fail("no configuration file is given")
-    elif "check" in flags or "show" in flags:
-        return check(path, "show" in flags)
+    elif "check" in flags or "show" in flags or "against" in flags:
+        return check(path, "show" in flags, flags.get("against", ""))
     else:
         return serve(os.path.abspath(path), flags)
     return 0
@@ -93,8 +95,11 @@ def usage() -> str:
 # ---- the configuration -------------------------------------------------------------------------------------------
 
 
-def check(path: str, show: bool) -> int:
-    """Print all problems of a configuration; 1 if it cannot be used here or a watcher of it would not start."""
+def check(path: str, show: bool, against: str = "") -> int:
+    """Print all problems of a configuration; 1 if it cannot be used here or a watcher of it would not start.
+
+    `against` is the endpoint of a running circusd, which is asked what it would change.
+    """
     from circus.runtime.rehearsal import rehearse  # a daemon finds out by itself
 
     spec, problems = config.read(path, os.environ, look=lambda read: rehearse(read, os.environ))
@@ -107,6 +112,26 @@ def check(path: str, show: bool) -> int:
     if any(problem.fatal or problem.skips for problem in problems):
         return 1
     print(f"{path}: good, with {len(spec.watchers)} watcher{'' if len(spec.watchers) == 1 else 's'}")
+    return compare(path, against) if against else 0
+
+
+def compare(path: str, endpoint: str) -> int:
+    """Print the plan of a running circusd for this file; 1 if it has none. It reads the file itself."""
+    from circus.commands.base import is_error  # these, because a daemon does without
+    from circus.commands.reloadconfig import ReloadConfig
+    from circus.wire.client import CircusClient
+
+    command = ReloadConfig()
+    client = CircusClient(endpoint=endpoint)
+    try:
+        reply = client.call(command.make_message(dry_run=True, file=os.path.abspath(path)))
+    except CallError as exc:
+        return _fail(f"{endpoint}: {exc}")
+    finally:
+        client.stop()
+    if is_error(reply):
+        return _fail(f"{endpoint}: {reply.get('reason')}")
+    print(command.console_msg(reply))
     return 0
 
 

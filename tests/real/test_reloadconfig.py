@@ -1,10 +1,16 @@
 """`reloadconfig` with a real daemon: only what differs is touched, and a bad file changes nothing."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from tests.real.support import Daemon
+from tests.real.support import PATIENCE, ROOT, Daemon
 
 pytestmark = pytest.mark.usefixtures("nobody_left")
+
+ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 SECTIONS = {
     "keep": "cmd = sleep 1000",
@@ -180,3 +186,32 @@ def test_program_that_cannot_be_started_leaves_the_old_one_in_its_place(daemon):
     daemon.write_config(text(change="cmd = /no/such/program\nmax_retry = 1"))
     assert "there is no /no/such/program" in reload(daemon)["reason"]
     assert daemon.pids("change") == before
+
+
+def test_circusd_compares_a_file_with_a_running_daemon_before_it_is_installed(daemon, tmp_path):
+    def check(name):
+        words = [sys.executable, "-m", "circus.circusd", "--check", "--against", daemon.endpoints.control, name]
+        return subprocess.run(words, cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, timeout=PATIENCE)
+
+    before = {name: daemon.pids(name) for name in SECTIONS}
+    head = daemon.config_path.read_text().partition("[watcher:")[0]
+    (tmp_path / "next.ini").write_text(head + text(gone="", many="cmd = sleep 1003\nnumprocesses = 3"))
+    run = check("next.ini")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines() == [
+        "next.ini: good, with 4 watchers",
+        "[watcher:gone] is not wanted any more: stop",
+        "[watcher:many] changes (numprocesses): in place",
+    ]
+    (tmp_path / "bad.ini").write_text("[watcher:a]\ncmd = sleep 1\nnumprocesses = many\n")
+    run = check("bad.ini")
+    assert (run.returncode, run.stdout) == (1, "") and "'many' is not a whole number" in run.stderr
+    assert {name: daemon.pids(name) for name in SECTIONS} == before
+
+
+def test_comparing_with_nobody_says_so(tmp_path):
+    (tmp_path / "a.ini").write_text("[watcher:a]\ncmd = sleep 1\n")
+    words = [sys.executable, "-m", "circus.circusd", "--against", f"ipc://{tmp_path}/none", "--check", "a.ini"]
+    run = subprocess.run(words, cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, timeout=PATIENCE)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith(f"circusd: error: ipc://{tmp_path}/none: ")
