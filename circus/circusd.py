@@ -169,24 +169,18 @@ def serve(path: str, flags: dict[str, str]) -> int:
             starter = daemonize_watched(kept=len(names_of(os.environ)))  # before anything is opened
         except ValueError as exc:
             return _fail(error_text(exc))
+    runs = _Runs(path, chosen)
     try:
-        _prepare(options)
-    except (OSError, ValueError) as exc:
-        return _fail(error_text(exc), starter=starter)
-    pidfile = Pidfile(options.pidfile) if options.pidfile else None
-    try:
-        if pidfile:
-            pidfile.create(os.getpid())
-    except (OSError, RuntimeError) as exc:
-        return _fail(error_text(exc), options, starter)
+        runs.prepare(spec)
+    except (OSError, ValueError, RuntimeError) as exc:
+        return _fail(error_text(exc), options if runs.can_log else None, starter)
     _log_problems(problems)
     try:
-        _run(spec, path, chosen, inherited, lambda: starter.tell(0, _warning(logs.trouble())))
+        runs.run(spec, inherited, lambda: starter.tell(0, _warning(logs.trouble())))
     except (OSError, ImportError) as exc:
         return _fail(error_text(exc), options, starter)
     finally:
-        if pidfile:
-            pidfile.unlink()
+        runs.release()
     return 0
 
 
@@ -200,55 +194,90 @@ def _inherited() -> Mapping[str, CircusSocket]:
     return activation.inherited(os.environ)
 
 
-def _prepare(options: CircusSpec) -> None:
-    if options.umask is not None:
-        os.umask(options.umask)
-    _configure_logging(options)
+class _Runs:
+    """Arbiters one after the other, as long as the last one says that everything is to start anew.
 
+    `chosen` are options that the command line has put over those of `[circus]`.
+    """
 
-def _configure_logging(options: CircusSpec) -> None:
-    logs.configure_logger(logger, options.loglevel or "info", options.logoutput or "-", options.loggerconfig)
+    def __init__(self, path: str, chosen: dict[str, str]) -> None:
+        self._path = path
+        self._chosen = chosen
+        self._pidfile: Pidfile | None = None
+        self._umask = os.umask(0o022)  # that of what started us; there is no way to read it without setting it
+        os.umask(self._umask)
+        self.can_log = False
 
+    def prepare(self, spec: ConfigSpec) -> None:
+        """What is done before an arbiter is made. OSError, ValueError or RuntimeError: the rest is not done."""
+        options: CircusSpec = spec.circus.replace(**self._chosen)
+        os.umask(self._umask if options.umask is None else options.umask)
+        logs.configure_logger(logger, options.loglevel or "info", options.logoutput or "-", options.loggerconfig)
+        self.can_log = True
+        self._hold(options.pidfile)
 
-def _run(
-    spec: ConfigSpec,
-    path: str,
-    chosen: dict[str, str],
-    inherited: Mapping[str, CircusSocket],
-    listening: Callable[[], object],
-) -> None:
-    """Run arbiters one after the other, as long as the last one says that everything is to start anew."""
-    sys.setswitchinterval(_SWITCH_INTERVAL)
-    from circus.arbiter import Arbiter  # when it is to run: --check needs neither zmq nor threads
+    def _hold(self, path: str | None) -> None:
+        """The new file first: one daemon at a time holds one."""
+        held = self._pidfile
+        if path is None or held is None or os.path.realpath(path) != os.path.realpath(held.fname or ""):
+            fresh = Pidfile(path) if path else None
+            if fresh:
+                fresh.create(os.getpid())
+            self.release()
+            self._pidfile = fresh
 
-    listeners = None
-    while True:
-        arbiter = Arbiter.from_spec(spec, path, inherited)
-        inherited = {}  # from now on among the listeners
-        for name, value in chosen.items():
-            setattr(arbiter, name, value)
-        restart, listeners = arbiter.run(listeners, listening)
-        if not restart:
-            return
-        spec = _read_again(spec, path, chosen)
+    def release(self) -> None:
+        if self._pidfile:
+            self._pidfile.unlink()
+        self._pidfile = None
+
+    def run(
+        self, spec: ConfigSpec, inherited: Mapping[str, CircusSocket], listening: Callable[[], object]
+    ) -> None:
+        """Raises OSError if the first one cannot open what it needs; a later one goes on with what was said before."""
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        from circus.arbiter import Arbiter  # when it is to run: --check needs neither zmq nor threads
+
+        listeners = None
+        before: ConfigSpec | None = None
+        while True:
+            try:
+                arbiter = Arbiter.from_spec(spec, self._path, inherited)
+                inherited = {}  # from now on among the listeners
+                for name, value in self._chosen.items():
+                    setattr(arbiter, name, value)
+                restart, listeners = arbiter.run(listeners, listening)
+            except OSError as exc:
+                if before is None:
+                    raise
+                logger.error("%s; going on with what %s said before", error_text(exc), self._path)
+                spec, before, listeners = before, None, None
+                self._prepare_again(spec)
+                continue
+            if not restart:
+                return
+            before = spec
+            spec = self._read_again(spec)
+
+    def _read_again(self, spec: ConfigSpec) -> ConfigSpec:
+        """The configuration as it is now; the old one if the new one cannot be used."""
+        fresh, problems = config.read(self._path, os.environ)
+        _log_problems(problems)
+        if not _is_usable(problems):
+            logger.error("%s cannot be used, going on with what it said before", self._path)
+            return spec
+        self._prepare_again(fresh)
+        return fresh
+
+    def _prepare_again(self, spec: ConfigSpec) -> None:
+        try:
+            self.prepare(spec)
+        except (OSError, ValueError, RuntimeError) as exc:
+            logger.error("log and pid file stay as they were: %s", error_text(exc))
 
 
 def _warning(text: str) -> str:
     return text and f"circusd: warning: {text}"
-
-
-def _read_again(spec: ConfigSpec, path: str, chosen: dict[str, str]) -> ConfigSpec:
-    """The configuration as it is now; the old one if the new one cannot be used."""
-    fresh, problems = config.read(path, os.environ)
-    _log_problems(problems)
-    if not _is_usable(problems):
-        logger.error("%s cannot be used, going on with what it said before", path)
-        return spec
-    try:
-        _prepare(fresh.circus.replace(**chosen))
-    except (OSError, ValueError) as exc:
-        logger.error("logging goes on as before: %s", error_text(exc))
-    return fresh
 
 
 def _fail(text: str, options: CircusSpec | None = None, starter: Starter | None = None, code: int = 1) -> int:

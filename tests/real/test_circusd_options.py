@@ -313,4 +313,4 @@ def test_a_restart_whose_log_cannot_be_opened_goes_on_with_the_old_log(tmp_path:
         daemon.wait_for_status("a", "active")
         daemon.write_config(f"logoutput = {tmp_path}/no/log\n{GOOD}")
         restart(daemon)
-        assert f"logging goes on as before: No such file or directory: {tmp_path}/no/log" in log.read_text()
+        assert f"log and pid file stay as they were: No such file or directory: {tmp_path}/no/log" in log.read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +101,50 @@ def _offspring(daemon: Daemon) -> list[int]:
 
     found = [entry.pid for entry in tree.descendants(daemon.pid)]
     return found if len(found) == 2 else []
+
+
+def test_restart_with_an_address_that_is_taken_goes_on_with_the_old_ones(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        config = f"[socket:s]\npath = {tmp_path}/s\n[watcher:a]\ncmd = sleep 6$(circus.sockets.s)\n"
+        with Daemon(tmp_path, config) as daemon:
+            daemon.wait_for_status("a", "active")
+            [pid] = daemon.pids("a")
+            port = other.getsockname()[1]
+            daemon.write_config(f"[socket:s]\nport = {port}\n[watcher:a]\ncmd = sleep 6$(circus.sockets.s)\n")
+            daemon.call("restart")
+            line = daemon.wait_for_output("Could not bind socket 's'")
+            assert "going on with what" in line
+            daemon.wait_for(lambda: is_gone(pid))
+            daemon.wait_for(lambda: statuses(daemon) == {"a": "active"})
+            assert daemon.call("listsockets")["sockets"][0]["path"] == f"{tmp_path}/s"
+
+
+def test_restart_keeps_a_socket_open_that_did_not_change(tmp_path: Path) -> None:
+    config = "[socket:web]\nport = 0\n[watcher:a]\ncmd = sleep 60\nuse_sockets = true\n"
+    with Daemon(tmp_path, config) as daemon:
+        daemon.wait_for_status("a", "active")
+        before = daemon.call("listsockets")["sockets"]
+        pids = daemon.pids("a")
+        with socket.create_connection(("127.0.0.1", before[0]["port"])):  # waits in the queue, which nobody serves
+            daemon.call("restart")
+            daemon.wait_for(lambda: statuses(daemon) == {"a": "active"} and daemon.pids("a") != pids)
+            assert daemon.call("listsockets")["sockets"] == before
+
+
+def test_restart_follows_the_file_in_its_pid_file_and_mask(tmp_path: Path) -> None:
+    with Daemon(tmp_path, f"pidfile = {tmp_path}/old\numask = 077\n[watcher:a]\ncmd = sleep 60\n") as daemon:
+        daemon.wait_for_status("a", "active")
+        [pid] = daemon.pids("a")
+        daemon.write_config(f"pidfile = {tmp_path}/new\n[watcher:a]\ncmd = sleep 60\n")
+        daemon.call("restart")
+        daemon.wait_for(lambda: is_gone(pid) and statuses(daemon) == {"a": "active"})
+        assert (tmp_path / "new").read_text() == f"{daemon.pid}\n"
+        assert not (tmp_path / "old").exists()
+        assert umask_of(daemon.pid) == umask_of(os.getpid())
+
+
+def umask_of(pid: int) -> str:
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Umask:")]
+    return line.split()[1]
