@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from circus.control import reconfigure
 from circus.control.operations import Operations
@@ -13,8 +15,10 @@ from circus.exc import MessageError
 from circus.machine.arbiter import Arbiter as Decided
 from circus.machine.plan import Standing, State, plan
 from circus.options.settings import watcher_spec
-from circus.options.table import CircusSpec, WatcherSpec
+from circus.options.socket_use import socket_use
+from circus.options.table import CircusSpec, SocketSpec, WatcherSpec
 from circus.runtime.live_watcher import LiveWatcher
+from tests.unit.control.simulated_house import SimulatedHouse, collide
 
 CLASS = f"{__name__}.Stream"
 
@@ -120,3 +124,99 @@ def test_watcher_that_could_not_be_started_is_tried_again_when_the_file_says_som
     assert not web.decided.wanted
     house.become(spec("web", cmd="false"))
     assert web.decided.wanted
+
+
+# ---- any configuration to any other ------------------------------------------------------------------------------
+
+ADDRESSES = (
+    *({"host": "127.0.0.1", "port": 80, **more} for more in ({}, {"port": 81}, {"backlog": 5}, {"type": "SOCK_DGRAM"})),
+    *({"host": host, "port": 80} for host in ("0.0.0.0", "127.0.0.2")),
+    *({"path": "/s"}, {"path": "/s", "umask": 0o077}),
+)
+
+sockets = st.dictionaries(st.sampled_from(["s", "t"]), st.sampled_from(ADDRESSES))
+
+options = st.fixed_dictionaries(
+    {},
+    optional={
+        "args": st.sampled_from(["-a", "-b"]),
+        "numprocesses": st.integers(1, 3),
+        "priority": st.integers(0, 2),
+        "env": st.sampled_from([{"A": "1"}, {"A": "2", "B": "1"}, {"FD": "$(circus.sockets.s)"}]),
+        "graceful_timeout": st.sampled_from([1, 2]),
+        "max_age": st.sampled_from([10_000, 20_000]),
+        "working_dir": st.sampled_from(["/", "/tmp"]),
+        "use_sockets": st.booleans(),
+        "respawn": st.booleans(),
+        "stdin_socket": st.sampled_from(["s", "t"]),
+        "singleton": st.booleans(),
+        "send_hup": st.booleans(),
+        "colour": st.sampled_from(["red", "blue"]),
+    },
+)
+
+
+class Configuration(NamedTuple):
+    sockets: list[SocketSpec]
+    watchers: list[WatcherSpec]
+
+
+commands = st.sampled_from(["x", "y", "x --fd $(circus.sockets.t)"])
+watchers = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.tuples(commands, options))
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> tuple[Configuration, Configuration]:
+    """Two configurations, of which the second has much in common with the first."""
+    before_sockets, before_watchers = draw(sockets), draw(watchers)
+    after_sockets = {**before_sockets, **draw(sockets)} if draw(st.booleans()) else draw(sockets)
+    after_watchers = {**before_watchers, **draw(watchers)} if draw(st.booleans()) else dict(before_watchers)
+    return _configuration(before_sockets, before_watchers), _configuration(after_sockets, after_watchers)
+
+
+def _configuration(sockets: dict[str, Any], watchers: dict[str, Any]) -> Configuration:
+    made = [SocketSpec(name, values) for name, values in sockets.items()]
+    if len(made) == 2 and collide(*made):
+        made.pop()
+    known = {sock.name for sock in made}
+    specs = []
+    for name, (cmd, options) in watchers.items():
+        single = {"numprocesses": 1} if options.get("singleton") else {}
+        spec = watcher_spec(name, cmd, **{**options, **single})
+        specs.append(spec if socket_use(spec).named() <= known else watcher_spec(name, "x"))
+    return Configuration(made, specs)
+
+
+@settings(deadline=None)
+@given(changes())
+def test_after_a_reloadconfig_nobody_can_tell_that_it_was_not_started_with_the_file(change: Any) -> None:
+    before, after = change
+    changed, fresh = SimulatedHouse(), SimulatedHouse()
+    changed.become(*before)
+    reply = changed.become(*after)
+    fresh.become(*after)
+    assert reply.result(0) == {}
+    assert changed.seen() == fresh.seen()
+    assert changed.system.live == {process.pid for watcher in changed.registry.all() for process in watcher.live()}
+
+
+@settings(deadline=None)
+@given(changes(), st.sampled_from(["prepare", "unblock"]))
+def test_a_fault_leaves_everything_as_it_was(change: Any, place: str) -> None:
+    before, after = change
+    house = SimulatedHouse()
+    house.become(*before)
+    seen = house.seen()
+    house.fault = (place, OSError(98, "Address already in use"))
+    if place == "unblock":
+        reply: Any = None
+        try:
+            reply = house.become(*after)
+        except MessageError as exc:
+            assert "Address already in use" in str(exc)
+        if reply is not None:
+            assert "Address already in use" in str(reply.exception(0))
+    else:
+        with pytest.raises(MessageError, match="Address already in use"):
+            house.become(*after)
+    assert house.seen() == seen
