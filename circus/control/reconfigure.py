@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from circus.common.convert import error_text
 from circus.common.future import Future, gather
@@ -18,10 +18,11 @@ from circus.config import fatal_texts, read
 from circus.control.operations import Operations, Reply, reasons
 from circus.control.registry import Registry
 from circus.exc import MessageError
-from circus.machine.plan import Plan, Price, Standing, State, Step, What
+from circus.machine.plan import Plan, Price, Standing, State, Step, What, plan
 from circus.options.own_programs import plugin_dict
 from circus.options.socket_use import socket_use
 from circus.options.table import CircusSpec, ConfigSpec, WatcherSpec
+from circus.posix import logs
 from circus.runtime.live_watcher import LiveWatcher, Prepared, discard
 
 if TYPE_CHECKING:
@@ -45,7 +46,55 @@ def read_config(path: str) -> ConfigSpec:
     return config
 
 
-def plugin_dicts(config: ConfigSpec) -> list[Mapping[str, Any]]:
+class House(Protocol):
+    """What is asked of the Supervisor."""
+
+    configured: CircusSpec
+    sockets: CircusSockets | None
+    plugins: list[Mapping[str, Any]]
+    is_daemon: bool
+
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def operations(self) -> Operations: ...
+    def build(self, spec: WatcherSpec, /) -> LiveWatcher: ...
+    def own_programs(self, settings: CircusSpec, plugins: Iterable[Mapping[str, Any]], /) -> list[WatcherSpec]: ...
+    def settings_with(self, circus: CircusSpec, /) -> CircusSpec: ...
+    def configure(self, circus: CircusSpec, /) -> None: ...
+
+
+def plan_for(house: House, config: ConfigSpec) -> Plan:
+    own = house.own_programs(house.settings_with(config.circus), _plugins(config))
+    return plan(state_now(house.configured, house.sockets or {}, house.registry), state_wanted(config, own))
+
+
+def follow(house: House, config: ConfigSpec, restart: bool) -> Reply:
+    """Make everything be as the configuration says. MessageError: nothing has changed."""
+    made = plan_for(house, config)
+    if not restart:
+        require_no_restart(made)
+    sockets, exchange = exchange_for(made, house.sockets)
+    reconfiguration = Reconfiguration(made, house.registry, house.build, exchange)
+    reconfiguration.prepare(lambda: _log_as(house, config.circus))
+    if made.needs_restart:
+        reconfiguration.discard()
+        return house.operations.restart_daemon()
+
+    def taken() -> None:
+        house.plugins, house.sockets = _plugins(config), sockets
+        house.configure(config.circus)
+
+    return reconfiguration.carry_out(house.operations, taken)
+
+
+def _log_as(house: House, circus: CircusSpec) -> None:
+    """A daemon's log is its own; that of a library is the program's."""
+    if house.is_daemon and circus.diff(house.configured) & {"loglevel", "logoutput", "loggerconfig"}:
+        logs.configure_logger(logger, circus.loglevel or "info", circus.logoutput or "-", circus.loggerconfig)
+
+
+def _plugins(config: ConfigSpec) -> list[Mapping[str, Any]]:
     return [plugin_dict(plugin) for plugin in config.plugins]
 
 

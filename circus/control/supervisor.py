@@ -23,7 +23,6 @@ from circus.loop import Loop
 from circus.machine.arbiter import Arbiter as Decided
 from circus.options.own_programs import Daemon, own_programs
 from circus.options.table import CircusSpec, WatcherSpec
-from circus.posix import logs
 from circus.runtime import hooks
 from circus.runtime.backend import Backend
 from circus.runtime.live_watcher import LiveWatcher
@@ -32,7 +31,6 @@ from circus.runtime.runtime import Runtime, Surroundings
 if TYPE_CHECKING:
     from circus.control.sampling import Figures
     from circus.machine.plan import Plan
-    from circus.options.table import ConfigSpec
     from circus.sockets.collection import CircusSockets
 
 logger = logging.getLogger("circus")
@@ -96,7 +94,7 @@ class Supervisor:
         self._merge()
 
     def _merge(self) -> None:
-        self._settings = self.configured.replace(**self._over)
+        self._settings = self.settings_with(self.configured)
         self.decided.warmup_delay = self._settings.warmup_delay
 
     # ---- watchers ----------------------------------------------------------------------------------------------
@@ -106,10 +104,13 @@ class Supervisor:
         self.decided = Decided(random.random, self._settings.warmup_delay)
         self.registry = Registry(self.decided)
         self.operations = Operations(
-            self.decided, self.registry, lambda: self.runtime, self.face.build, self._prereload, self._wake
+            self.decided, self.registry, lambda: self.runtime, self.build, self._prereload, self._wake
         )
         for watcher in watchers:
             self.registry.admit(watcher)
+
+    def build(self, spec: WatcherSpec) -> LiveWatcher:
+        return self.face.build(spec)
 
     def _prereload(self) -> None:
         self.face.prereload()
@@ -178,8 +179,7 @@ class Supervisor:
         """What `reload_config` would do, without doing any of it. MessageError with all problems of the file."""
         from circus.control import reconfigure  # a daemon that is not asked does without
 
-        config = reconfigure.read_config(self._config_path(path))
-        return self._plan(config, reconfigure.plugin_dicts(config))
+        return reconfigure.plan_for(self, reconfigure.read_config(self._config_path(path)))
 
     def reload_config(self, path: str | None = None, restart: bool = False) -> Reply:
         """Make everything be as a file says. MessageError with all its problems.
@@ -190,23 +190,7 @@ class Supervisor:
 
         if self._reconfiguration is not None and not self._reconfiguration.done():
             raise ConflictError("a reloadconfig is under way: it waits until programs have stopped")
-        config = reconfigure.read_config(self._config_path(path))
-        plugins = reconfigure.plugin_dicts(config)
-        plan = self._plan(config, plugins)
-        if not restart:
-            reconfigure.require_no_restart(plan)
-        sockets, exchange = reconfigure.exchange_for(plan, self.sockets)
-        made = reconfigure.Reconfiguration(plan, self.registry, self.face.build, exchange)
-        made.prepare(lambda: self._log_as(config.circus))
-        if plan.needs_restart:
-            made.discard()
-            return self.operations.restart_daemon()
-
-        def taken() -> None:
-            self.plugins, self.sockets = plugins, sockets
-            self.configure(config.circus)
-
-        self._reconfiguration = made.carry_out(self.operations, taken)
+        self._reconfiguration = reconfigure.follow(self, reconfigure.read_config(self._config_path(path)), restart)
         return self._reconfiguration
 
     def _config_path(self, path: str | None) -> str:
@@ -215,21 +199,10 @@ class Supervisor:
             raise MessageError("this arbiter was not started from a configuration file")
         return path
 
-    def _plan(self, config: ConfigSpec, plugins: Iterable[Mapping[str, Any]]) -> Plan:
-        from circus.control import reconfigure  # as above
-        from circus.machine.plan import plan
-
-        own = self.own_programs(config.circus.replace(**self._over), plugins)
-        now = reconfigure.state_now(self.configured, self.sockets or {}, self.registry)
-        return plan(now, reconfigure.state_wanted(config, own))
-
-    def _log_as(self, settings: CircusSpec) -> None:
-        """A daemon's log is its own; that of a library is the program's."""
-        changed = settings.diff(self.configured) & {"loglevel", "logoutput", "loggerconfig"}
-        if self.is_daemon and changed:
-            logs.configure_logger(
-                logger, settings.loglevel or "info", settings.logoutput or "-", settings.loggerconfig
-            )
+    def settings_with(self, circus: CircusSpec) -> CircusSpec:
+        """What they would be if the configuration said so."""
+        merged: CircusSpec = circus.replace(**self._over)
+        return merged
 
     def publish(self, watcher: LiveWatcher, event: str, payload: Mapping[str, Any]) -> None:
         runtime = self.runtime
