@@ -17,7 +17,7 @@ import pytest
 from circus.client import CircusClient
 from tests.real.support import Endpoints, ipc_endpoints, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 
 class Setting:

@@ -15,7 +15,7 @@ import pytest
 from tests.real.proc import marked, patience
 from tests.real.support import Daemon, ipc_endpoints, is_gone, tcp_endpoints, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 GRACE = 1.0
 
@@ -62,7 +62,6 @@ SLOW_START = """
     """
 
 
-@pytest.mark.untraced
 def test_sigterm_at_any_instant_of_a_long_start_ends_all_of_it_in_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,7 +258,6 @@ def test_second_sigterm_kills_also_what_has_yet_to_be_asked_to_end(tmp_path: Pat
 # ---- and starts again ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.untraced
 @pytest.mark.parametrize("addresses", ["tcp", "ipc"])
 def test_daemon_started_right_after_quit_waiting_finds_its_addresses_free(tmp_path: Path, addresses: str) -> None:
     pidfile = tmp_path / "pid"

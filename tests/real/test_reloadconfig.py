@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.support import PATIENCE, ROOT, Daemon
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 
