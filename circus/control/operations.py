@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from circus.common.future import Future, finished
@@ -17,6 +17,7 @@ from circus.exc import AlreadyExist, MessageError
 from circus.machine.arbiter import Arbiter as Decided
 from circus.options import settings
 from circus.options.option import Effect
+from circus.options.socket_use import missing, socket_use
 from circus.options.table import WatcherSpec
 from circus.runtime import signalling
 from circus.runtime.live_watcher import LiveWatcher, Prepared
@@ -44,6 +45,7 @@ class Operations:
     - `build`: a watcher with its public face. Raises what is wrong with its hooks or streams.
     - `prereload`: called before a graceful reload of all.
     - `wake`: have the loop come around, because something is wanted now that was not before.
+    - `sockets`: names of the managed sockets.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Operations:
         prereload: Callable[[], object],
         wake: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
+        sockets: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._decided = decided
         self._registry = registry
@@ -63,6 +66,7 @@ class Operations:
         self._prereload = prereload
         self._wake = wake
         self._clock = clock
+        self._sockets = sockets
         self._hurries = 0
 
     def _request(self, hand_over: Callable[[float, int], object]) -> Reply:
@@ -145,7 +149,14 @@ class Operations:
     def _prepare(self, key: int, options: Mapping[str, Any]) -> tuple[Prepared, dict[str, Effect]]:
         watcher = self._registry.present(key)
         spec, effects = settings.apply_options(watcher.spec, options)
+        if socket_use(spec) != socket_use(watcher.spec):
+            self._require_sockets(spec)
         return watcher.prepare(spec), effects
+
+    def _require_sockets(self, spec: WatcherSpec) -> None:
+        fault = missing(socket_use(spec), self._sockets())
+        if fault:
+            raise MessageError(fault)
 
     def change(self, key: int, prepared: Prepared, *, replace: bool = False, updates: int = 0) -> Reply:
         """Another spec for a watcher, the one place where both its halves take it. Cannot fail."""
@@ -157,8 +168,12 @@ class Operations:
     # ---- adding and removing -----------------------------------------------------------------------------------
 
     def add(self, spec: WatcherSpec, *, start: bool = False) -> Reply:
-        """A watcher of this spec. AlreadyExist if there is one of that name; else raises what is wrong with it."""
+        """A watcher of this spec. AlreadyExist if there is one of that name; else raises what is wrong with it.
+
+        MessageError if it names a socket that is not there.
+        """
         self._refuse_twin(spec.name)
+        self._require_sockets(spec)
         return self.admit(self._build(spec), start=start)
 
     def _refuse_twin(self, name: str) -> None:

@@ -104,7 +104,13 @@ class Supervisor:
         self.decided = Decided(random.random, self._settings.warmup_delay)
         self.registry = Registry(self.decided)
         self.operations = Operations(
-            self.decided, self.registry, lambda: self.runtime, self.build, self._prereload, self._wake
+            self.decided,
+            self.registry,
+            lambda: self.runtime,
+            self.build,
+            self._prereload,
+            self._wake,
+            sockets=lambda: self.sockets or (),
         )
         for watcher in watchers:
             self.registry.admit(watcher)

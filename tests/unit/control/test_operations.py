@@ -7,7 +7,9 @@ import signal
 import pytest
 
 from circus.arbiter import Arbiter
-from circus.exc import ConflictError
+from circus.exc import ConflictError, MessageError
+from circus.options.settings import watcher_spec
+from circus.sockets import CircusSocket
 from circus.watcher import Watcher
 
 
@@ -51,3 +53,34 @@ def test_what_a_removed_watcher_cannot_do_any_more_says_so(removed, ask):
 )
 def test_ending_what_was_removed_is_no_error(removed, ask):
     ask(*removed)
+
+
+# ---- sockets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_socket():
+    """An arbiter with a socket, not opened, and its operations."""
+    with CircusSocket("web", port=0) as sock:
+        yield Arbiter([Watcher("server", "true")], "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", sockets=[sock])
+
+
+@pytest.mark.parametrize(
+    "options", [{"cmd": "x $(circus.sockets.wbe)"}, {"stdin_socket": "wbe"}, {"listen_fds": ["web", "wbe"]}]
+)
+def test_a_socket_that_is_not_there_is_refused_and_nothing_changes(with_socket, options):
+    operations, watcher = with_socket.operations, with_socket.get_watcher("server")
+    before = watcher.live.spec
+    with pytest.raises(MessageError, match="there is no socket 'wbe'; did you mean web"):
+        operations.set(watcher.key, options)
+    with pytest.raises(MessageError, match="there is no socket 'wbe'; did you mean web"):
+        operations.add(watcher_spec("new", **{"cmd": "x", **options}))
+    assert watcher.live.spec is before
+    assert with_socket.numwatchers() == 1
+
+
+def test_one_that_is_there_is_taken(with_socket):
+    operations, watcher = with_socket.operations, with_socket.get_watcher("server")
+    operations.set(watcher.key, {"listen_fds": "Web"})
+    operations.add(watcher_spec("new", "x --fd $(circus.sockets.web)"))
+    assert with_socket.numwatchers() == 2
