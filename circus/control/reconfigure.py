@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from circus.common.convert import error_text
-from circus.common.future import Future, gather
+from circus.common.future import Future, failed, finished, gather
 from circus.config import fatal_texts, read
 from circus.control.operations import Operations, Reply, reasons
 from circus.control.registry import Registry
@@ -199,12 +199,10 @@ class Reconfiguration:
         def go_on(_: Reply) -> None:
             try:
                 self._unblock()
-            except MessageError as exc:
-                fault = exc
+                changed = self._take_all(operations, taken)
+            except Exception as exc:
                 self.discard()
-                _start_again(held, operations).add_done_callback(lambda _: result.set_exception(fault))
-                return
-            changed = self._take_all(operations, taken)
+                changed = failed(exc)
             left = [watcher for watcher in self._registry.all() if watcher in held]
             gather([changed, _start_again(left, operations)]).then(reasons).pass_on(result)
 
@@ -230,14 +228,31 @@ class Reconfiguration:
             logger.info("reloadconfig: %s", step)
         taken()
         futures: list[Future[Any]] = [self._take(step, operations) for step in self._steps if step.what is not What.ADD]
-        for watcher in self._new.values():
-            self._registry.admit(watcher)
-        if self._new:
-            futures.append(operations.start([watcher.key for watcher in self._new.values()]))
+        new = [watcher for watcher in self._new.values() if self._admit(watcher)]
+        if new:
+            futures.append(operations.start([watcher.key for watcher in new]))
         return gather(futures).then(reasons)
 
+    def _admit(self, watcher: LiveWatcher) -> bool:
+        if self._find(watcher.name) is not None:  # added by command while others were being stopped
+            logger.error("reloadconfig: there is a watcher %s already, which stays as it is", watcher.name)
+            watcher.discard()
+            return False
+        self._registry.admit(watcher)
+        return True
+
+    def _find(self, name: str) -> LiveWatcher | None:
+        try:
+            return self._registry.get(name)
+        except KeyError:
+            return None
+
     def _take(self, step: Step, operations: Operations) -> Reply:
-        watcher = self._registry.get(step.name)
+        watcher = self._find(step.name)
+        if watcher is None:  # removed by command while others were being stopped
+            if step.name in self._changed:
+                discard(self._changed[step.name])
+            return finished({})
         if step.what is What.REMOVE:
             return operations.remove(watcher.key)
         replaces = step.price in (Price.RELOAD, Price.RESTART)

@@ -158,15 +158,18 @@ class SimulatedHouse:
                 self.system.now = until if wake_at is None else min(wake_at, until)
 
     def become(self, sockets: Iterable[SocketSpec], watchers: Iterable[WatcherSpec]) -> Reply:
-        """What `reloadconfig` does. MessageError as there."""
+        """What `reloadconfig` does, to its end. MessageError as there."""
+        reply = self.begin(sockets, watchers)
+        self.run()
+        return reply
+
+    def begin(self, sockets: Iterable[SocketSpec], watchers: Iterable[WatcherSpec]) -> Reply:
         wanted = State(CircusSpec(), {spec.name: spec for spec in sockets}, [Standing(spec) for spec in watchers])
         made = plan(reconfigure.state_now(CircusSpec(), self.sockets, self.registry), wanted)
         exchange: Any = SimulatedExchange(self.sockets, made, self.fault, self._held)
         reconfiguration = reconfigure.Reconfiguration(made, self.registry, self.build, exchange)
         reconfiguration.prepare()
-        reply = reconfiguration.carry_out(self.operations, lambda: None)
-        self.run()
-        return reply
+        return reconfiguration.carry_out(self.operations, lambda: None)
 
     def _held(self) -> set[int]:
         """Descriptors of sockets that live processes were given."""

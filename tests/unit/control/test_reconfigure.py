@@ -220,3 +220,44 @@ def test_a_fault_leaves_everything_as_it_was(change: Any, place: str) -> None:
         with pytest.raises(MessageError, match="Address already in use"):
             house.become(*after)
     assert house.seen() == seen
+
+
+# ---- what comes in between ---------------------------------------------------------------------------------------
+
+
+def in_between(house: SimulatedHouse) -> Any:
+    """A reply to come, while the user of an address is being stopped."""
+    user = watcher_spec("user", "x", stdin_socket="s")
+    house.become([SocketSpec("s", {"host": "127.0.0.1", "port": 80})], [user, watcher_spec("gone", "x")])
+    sockets, watchers = [SocketSpec("s", {"host": "0.0.0.0", "port": 80})], [user, watcher_spec("new", "x")]
+    return house.begin(sockets, watchers)
+
+
+def test_watcher_removed_while_its_socket_is_awaited_is_not_missed() -> None:
+    house = SimulatedHouse()
+    reply = in_between(house)
+    for name in ("user", "gone"):
+        house.operations.remove(house.registry.get(name).key)
+    house.run()
+    assert reply.result(0) == {}
+    assert list(house.seen()["watchers"]) == ["new"]
+    assert house.sockets["s"].spec.host == "0.0.0.0"
+
+
+def test_watcher_added_meanwhile_stays() -> None:
+    house = SimulatedHouse()
+    reply = in_between(house)
+    house.operations.add(watcher_spec("new", "y"), start=True)
+    house.run()
+    assert reply.result(0) == {}
+    assert house.registry.get("new").spec.cmd == "y"
+    assert house.registry.get("user").status == "active"
+
+
+def test_end_of_everything_meanwhile_is_an_answer() -> None:
+    house = SimulatedHouse()
+    reply = in_between(house)
+    house.operations.quit()
+    house.run()
+    assert reply.done()
+    assert not house.system.live
