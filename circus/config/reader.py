@@ -74,6 +74,8 @@ def _seen(source: Source, remark: Remark) -> Problem:
     section = "circus" if isinstance(spec, CircusSpec) else f"plugin:{spec.name}"
     if isinstance(spec, WatcherSpec):
         section = source.watcher_sections[spec.name]
+    if isinstance(spec, SocketSpec):
+        section = source.socket_sections[spec.name]
     return Problem("", 0, section, key, text, fatal=False, skips=not may_come)
 
 

@@ -16,7 +16,8 @@ from circus.common.convert import nearest, resolve_name
 from circus.config.reader import Remark
 from circus.exc import ImportStringError, SpawnError
 from circus.options.option import Spec
-from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, WatcherSpec
+from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec, WatcherSpec
+from circus.posix import socket_file
 from circus.posix.diagnosis import spawn_error
 from circus.posix.launch import Launch, candidates
 from circus.posix.regular import is_replaceable
@@ -24,6 +25,7 @@ from circus.posix.users import user_id, user_info
 from circus.runtime import search_path
 from circus.runtime.environment import python_paths, watcher_env
 from circus.runtime.launching import command_line, variables_of
+from circus.sockets.managed import interfaces, no_interface
 
 OUTPUTS = ("stdout_stream", "stderr_stream")
 
@@ -34,6 +36,8 @@ _FILE_CLASSES = ("", *names.FILE_STREAM_CLASSES)
 def rehearse(config: ConfigSpec, environ: Mapping[str, str]) -> Iterator[Remark]:
     """All that can be seen. `environ` is the environment of circusd."""
     yield from _circus(config.circus)
+    for sock in config.sockets:
+        yield from _socket(sock)
     for watcher in config.watchers:
         yield from _watcher(watcher, environ)
     for plugin in config.plugins:
@@ -55,6 +59,25 @@ def _circus(spec: CircusSpec) -> Iterator[Remark]:
             user_id(spec.endpoint_owner)
         except ValueError as exc:
             yield Remark(spec, "endpoint_owner", str(exc))
+
+
+def _socket(spec: SocketSpec) -> Iterator[Remark]:
+    """What can be seen without binding it. A port may be that of the circusd which runs now."""
+    if spec.interface and spec.interface not in interfaces():
+        yield Remark(spec, "interface", no_interface(spec.interface))
+    if spec.path and not socket_file.is_abstract(spec.path):
+        text = _path_fault(spec.path)
+        if text:
+            yield Remark(spec, "path", text, may_come=not os.path.isdir(os.path.dirname(spec.path) or "."))
+
+
+def _path_fault(path: str) -> str:
+    try:
+        socket_file.require_usable(path)
+    except OSError as exc:
+        return str(exc.strerror)
+    kind = socket_file.kind_of(path) if os.path.lexists(path) else ""
+    return f"{kind} is there, which is left alone: choose another path" if kind else ""
 
 
 def _watcher(spec: WatcherSpec, environ: Mapping[str, str]) -> Iterator[Remark]:

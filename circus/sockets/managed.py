@@ -178,7 +178,8 @@ class CircusSocket(socket.socket):
 
     def _bind_address(self) -> None:
         if self.interface:
-            _require_interface(self.interface)
+            if self.interface not in interfaces():
+                raise OSError(errno.ENODEV, no_interface(self.interface))
             self.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode() + b"\0")
         # Two UDP sockets that both ask for it share a port, and the later one takes the datagrams of the first.
         if self.socktype not in _DATAGRAMS:
@@ -283,10 +284,13 @@ def _hint(exc: OSError, sock: CircusSocket) -> str:
     }.get(exc.errno or 0, "")
 
 
-def _require_interface(name: str) -> None:
-    known = [found for _, found in socket.if_nameindex()]
-    if name not in known:
-        raise OSError(errno.ENODEV, f"there is no network interface {name!r}; there are {', '.join(known)}")
+def interfaces() -> list[str]:
+    """Network interfaces of this machine."""
+    return [name for _, name in socket.if_nameindex()]
+
+
+def no_interface(name: str) -> str:
+    return f"there is no network interface {name!r}; there are {', '.join(interfaces())}"
 
 
 def _family(family: int | str, host: str, path: str | None) -> int:

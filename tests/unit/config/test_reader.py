@@ -404,17 +404,20 @@ def test_what_is_seen_on_the_machine_is_told_with_file_and_line():
     def look(config):
         circus, watcher, plugin = config.circus, config.watchers[0], config.plugins[0]
         return [
+            Remark(config.sockets[0], "path", "a directory"),
             Remark(circus, "pidfile", "no directory"),
             Remark(watcher, "cmd", "no program", may_come=True),
             Remark(plugin, "use", "no module"),
         ]
 
-    text = "[circus]\npidfile = /x\n[watcher:w]\nname = web\ncmd = x\n[plugin:p]\nuse = a.b"
+    text = "[circus]\npidfile = /x\n[watcher:w]\nname = web\ncmd = x\n[plugin:p]\nuse = a.b\n[socket:S]\npath = /"
+    text = text.replace("cmd = x", "cmd = x $(circus.sockets.s)")
     config, problems = read_config("main.ini", {}, lambda path: text, lambda pattern: [], look=look)
     assert [(str(problem), problem.fatal, problem.skips) for problem in problems] == [
         ("main.ini:2: [circus] pidfile: no directory", False, True),
         ("main.ini:5: [watcher:w] cmd: no program", False, False),
         ("main.ini:7: [plugin:p] use: no module", False, True),
+        ("main.ini:9: [socket:S] path: a directory", False, True),
     ]
     assert [watcher.name for watcher in config.watchers] == ["web"]
 

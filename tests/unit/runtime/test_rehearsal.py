@@ -2,12 +2,13 @@
 
 import os
 import pwd
+import socket
 import sys
 
 import pytest
 
 from circus.options.settings import watcher_spec
-from circus.options.table import CircusSpec, ConfigSpec, PluginSpec
+from circus.options.table import CircusSpec, ConfigSpec, PluginSpec, SocketSpec
 from circus.runtime.rehearsal import rehearse
 
 FREE = next(number for number in range(54321, 60000) if number not in {entry.pw_uid for entry in pwd.getpwall()})
@@ -192,3 +193,34 @@ def test_a_plugin_that_cannot_be_imported():
     [(key, text, may_come)] = remarks(ConfigSpec(CircusSpec(), [], [], plugins))
     assert (key, may_come) == ("use", False)
     assert "No module named 'no_such'" in text
+
+
+# ---- sockets -----------------------------------------------------------------------------------------------------
+
+
+def of_socket(**values):
+    return remarks(ConfigSpec(CircusSpec(), [], [SocketSpec("s", values)]))
+
+
+def test_a_socket_that_can_be_opened_gets_no_remark(tmp_path):
+    for values in ({"port": 1}, {"interface": "lo"}, {"path": f"{tmp_path}/s"}, {"path": "@s"}):
+        assert of_socket(**values) == []
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(f"{tmp_path}/there")
+        assert of_socket(path=f"{tmp_path}/there") == []
+
+
+def test_a_path_that_is_no_socket(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    for path, kind in ((f"{tmp_path}/file", "a file that is no socket"), (str(tmp_path), "a directory")):
+        assert of_socket(path=path) == [("path", f"{kind} is there, which is left alone: choose another path", False)]
+
+
+def test_a_directory_for_a_socket_may_come_later(tmp_path):
+    assert of_socket(path=f"{tmp_path}/no/s") == [("path", f"there is no directory {tmp_path}/no", True)]
+
+
+def test_an_interface_that_is_not_there():
+    [(key, text, may_come)] = of_socket(interface="nope0")
+    assert (key, may_come) == ("interface", False)
+    assert text.startswith("there is no network interface 'nope0'; there are lo")
