@@ -84,6 +84,7 @@ class Arbiter:
         face = Face(self, self._build, self._ensure_ioloop, self._prereload)
         self.supervisor = supervisor = Supervisor(face, settings, self.backend)
         supervisor.context = context
+        supervisor.ssh_server = ssh_server
         supervisor.plugins = list(plugins or ())
         supervisor.sockets = _managed(sockets)
         self.loop = loop
@@ -103,8 +104,8 @@ class Arbiter:
         """
         options = spec.circus
         known = {option.attribute: getattr(options, option.attribute) for option in CircusSpec.options()}
-        for only_for_circusd in ("include", "include_dir", "stream_backend"):
-            known.pop(only_for_circusd)
+        for no_argument in ("include", "include_dir", "stream_backend", "ssh_server"):
+            known.pop(no_argument)
         known["proc_name"] = known["proc_name"] or "circusd"
         known["plugins"] = [plugin_dict(plugin) for plugin in spec.plugins]
         watchers = [_from_spec(watcher) for watcher in spec.watchers]

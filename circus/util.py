@@ -241,10 +241,19 @@ def close_on_exec(fd: int) -> None:
 def get_connection(
     socket: zmq.Socket[Any], endpoint: str, ssh_server: str | None = None, ssh_keyfile: str | None = None
 ) -> None:
-    """Connect a zmq socket, through a tunnel if asked."""
+    """Connect a zmq socket, through an ssh tunnel if asked, which ends when the socket object is gone."""
     from circus.wire.endpoint import connect
 
-    connect(socket, endpoint, ssh_server, ssh_keyfile)
+    if ssh_server is None:
+        connect(socket, endpoint)
+        return
+    import weakref
+
+    from circus.wire.tunnel import Tunnel
+
+    tunnel = Tunnel(ssh_server, endpoint, ssh_keyfile, is_heard=False)
+    weakref.finalize(socket, tunnel.close)
+    tunnel.connect(socket)
 
 
 def create_udp_socket(mcast_addr: str, mcast_port: int) -> socket.socket:

@@ -57,6 +57,7 @@ class Supervisor:
         self.backend = backend
         self.configured = settings  # as the file or the program says
         self.plugins: list[Mapping[str, Any]] = []
+        self.ssh_server: str | None = None  # for plugins of a program; what a file says of it never had an effect
         self.sockets: CircusSockets | None = None  # the managed ones, None while there are none
         self.config_file: str | None = None
         self.context: Any = None
@@ -129,7 +130,7 @@ class Supervisor:
             settings.pubsub_endpoint,
             settings.stats_endpoint or DEFAULT_ENDPOINT_STATS,
             settings.check_delay,
-            settings.ssh_server,
+            self.ssh_server,
             settings.loglevel,
             settings.debug,
             bool(settings.statsd),

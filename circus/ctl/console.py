@@ -40,13 +40,17 @@ class Console:
     @property
     def client(self) -> CircusClient:
         if self._client is None:
-            self._client = CircusClient(
-                endpoint=self.endpoint,
-                timeout=self.options.timeout,
-                ssh_server=self.options.ssh,
-                ssh_keyfile=self.options.ssh_keyfile,
-            )
+            self._client = self.options.client(self.endpoint)
         return self._client
+
+    @property
+    def near_endpoint(self) -> str:
+        """What another client, which is not to wait for ssh, may connect to. CallError if there is nothing now."""
+        if not self.options.ssh:
+            return self.endpoint
+        if self._client is None or self._client.is_cut:
+            raise CallError("there is no tunnel")
+        return self._client.address
 
     def close(self) -> None:
         if self._client is not None:
@@ -82,9 +86,7 @@ class Console:
         return self.show(command, reply)
 
     def call(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The reply. Raises `CallError`; through a tunnel nothing can be seen of the other end, and so only late."""
-        if self.options.ssh:
-            return self.client.call(message)
+        """The reply. Raises `CallError`."""
         return ask(self.client, message)
 
     def show(self, command: Command, reply: Mapping[str, Any]) -> int:

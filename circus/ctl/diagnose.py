@@ -19,6 +19,7 @@ from circus.wire.client import TIMED_OUT, CircusClient, PendingCall
 
 if TYPE_CHECKING:
     from circus.posix.peers import Peer
+    from circus.wire.tunnel import Tunnel
 
 # A daemon may be just starting: when none is there, this many seconds pass until a second look.
 SECOND_LOOK = 0.5
@@ -55,12 +56,12 @@ def wait_on(client: CircusClient, pending: PendingCall, end_at: float | None) ->
 
     `end_at` is monotonic, None for ever. Raises `NoAnswer`, and `CallError` for an answer that is none.
     """
-    finding = diagnose(client.endpoint)
+    finding = diagnose(client.endpoint, client.tunnel)
     if finding.verdict == RETRY and (end_at is None or time.monotonic() + SECOND_LOOK < end_at):
         reply = _receive(pending, SECOND_LOOK)
         if reply is not None:
             return reply
-        finding = diagnose(client.endpoint)
+        finding = diagnose(client.endpoint, client.tunnel)
         if finding.verdict == RETRY:
             raise NoAnswer(finding, timed_out=False)
     if finding.verdict == FAIL:
@@ -68,7 +69,7 @@ def wait_on(client: CircusClient, pending: PendingCall, end_at: float | None) ->
     reply = _receive(pending, -1 if end_at is None else max(0.0, end_at - time.monotonic()))
     if reply is not None:
         return reply
-    raise NoAnswer(diagnose(client.endpoint), timed_out=True)
+    raise NoAnswer(diagnose(client.endpoint, client.tunnel), timed_out=True)
 
 
 def _receive(pending: PendingCall, timeout: float) -> dict[str, Any] | None:
@@ -80,8 +81,10 @@ def _receive(pending: PendingCall, timeout: float) -> dict[str, Any] | None:
     return None
 
 
-def diagnose(endpoint: str, patience: float = 0.4) -> Finding:
+def diagnose(endpoint: str, tunnel: Tunnel | None = None, patience: float = 0.4) -> Finding:
     """What is wrong at a control endpoint. Takes at most about twice `patience` seconds."""
+    if tunnel is not None:
+        return _look_through(tunnel, patience)
     scheme, _, rest = endpoint.partition("://")
     if scheme == "ipc":
         return _look(endpoint, socket.AF_UNIX, "\0" + rest[1:] if rest.startswith("@") else rest, patience)
@@ -99,7 +102,17 @@ def diagnose(endpoint: str, patience: float = 0.4) -> Finding:
     return Finding(WAIT, f"no answer from {endpoint}; {_CONTROL}")
 
 
-def _look(endpoint: str, family: int, address: Any, patience: float) -> Finding:
+def _look_through(tunnel: Tunnel, patience: float) -> Finding:
+    """ssh takes every connection, and only then says that the other machine refuses it."""
+    from circus.posix.peers import Peer
+
+    tunnel.refusal()  # an old one
+    finding = _look(f"{tunnel.endpoint} of {tunnel.server}", socket.AF_UNIX, tunnel.path, patience, Peer())
+    refusal = tunnel.refusal()
+    return Finding(RETRY, f"{refusal}; {_START}") if refusal else finding
+
+
+def _look(endpoint: str, family: int, address: Any, patience: float, peer: Peer | None = None) -> Finding:
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.settimeout(patience)
         try:
@@ -109,7 +122,7 @@ def _look(endpoint: str, family: int, address: Any, patience: float) -> Finding:
         from circus.posix.peers import find_peer
 
         greeting, silent = _greeting(sock, patience)
-        return _judge(endpoint, greeting, silent, find_peer(sock))
+        return _judge(endpoint, greeting, silent, peer or find_peer(sock))
 
 
 def _not_connected(endpoint: str, path: str, exc: OSError) -> Finding:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from circus.commands import command_names
 from circus.common.names import DEFAULT_ENDPOINT_DEALER
+from circus.wire.client import CircusClient
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +20,7 @@ GLOBAL_FLAGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("--timeout",), "SECONDS", "how long to wait for an answer, 5 if not given"),
     (("--json",), "", "print replies as JSON"),
     (("--prettify",), "", "with --json, indent it and sort the keys"),
-    (("--ssh",), "USER@HOST:PORT", "reach circusd through an ssh tunnel"),
+    (("--ssh",), "USER@HOST[:PORT]", "reach circusd through an ssh tunnel"),
     (("--ssh_keyfile",), "FILE", "key for the ssh tunnel"),
     (("--completion",), "bash|zsh|fish", "print the completion file for a shell"),
     (("--help", "-h"), "", "show this help, or that of a command, and exit"),
@@ -45,6 +46,10 @@ class Globals:
     @property
     def control_endpoint(self) -> str:
         return self.endpoint or self.env_endpoint or DEFAULT_ENDPOINT_DEALER
+
+    def client(self, endpoint: str) -> CircusClient:
+        """A client for a control endpoint, on the way these options say. Raises `CallError`."""
+        return CircusClient(endpoint=endpoint, timeout=self.timeout, ssh_server=self.ssh, ssh_keyfile=self.ssh_keyfile)
 
 
 class Flags(Globals):

@@ -29,15 +29,15 @@ def listen(options: Globals, words: Sequence[str], as_json: bool = False) -> int
     topics = [word for word in words if "://" not in word]
     try:
         endpoint = event_endpoint(options, endpoints[0] if endpoints else options.endpoint)
-        consumer = CircusConsumer(topics or [""], endpoint=endpoint, ssh_server=options.ssh, json=as_json)
+        with CircusConsumer(
+            topics or [""], endpoint=endpoint, ssh_server=options.ssh, ssh_keyfile=options.ssh_keyfile, json=as_json
+        ) as consumer:
+            _wait(consumer)
+            for event in consumer:
+                say(json.dumps(event) if as_json else _plain(*event))
+                _wait(consumer)
     except CallError as exc:
         say(f"error: {exc}", sys.stderr)
-        return FAILED
-    with consumer:
-        _wait(consumer)
-        for event in consumer:
-            say(json.dumps(event) if as_json else _plain(*event))
-            _wait(consumer)
     return FAILED
 
 
@@ -50,8 +50,13 @@ def _wait(consumer: CircusConsumer) -> None:
     poller: Any = zmq.Poller()
     poller.register(consumer.pubsub_socket, zmq.POLLIN)
     poller.register(sys.stdout.fileno(), zmq.POLLERR)  # a pipe without a reader, poll(2)
-    if consumer.pubsub_socket not in dict(poller.poll()):
-        raise BrokenPipeError
+    if consumer.tunnel is not None:
+        poller.register(consumer.tunnel, zmq.POLLIN)
+    while consumer.pubsub_socket not in (ready := dict(poller.poll())):
+        if sys.stdout.fileno() in ready:
+            raise BrokenPipeError
+        assert consumer.tunnel is not None
+        consumer.tunnel.check()
 
 
 def event_endpoint(options: Globals, given: str | None) -> str:
@@ -60,23 +65,23 @@ def event_endpoint(options: Globals, given: str | None) -> str:
     So does the one the environment names; that is never an event endpoint itself.
     """
     control = given or options.env_endpoint
-    if options.ssh or control is None:
-        return given or DEFAULT_ENDPOINT_SUB
-    finding = diagnose(control)
-    if finding.socket_type == "ROUTER":
-        return _ask_for_events(control, options.timeout)
+    if control is None:
+        return DEFAULT_ENDPOINT_SUB
+    with options.client(control) as client:
+        finding = diagnose(control, client.tunnel)
+        if finding.socket_type == "ROUTER":
+            return _ask_for_events(client)
     if given is not None and finding.verdict == RETRY:
         say(f"nobody publishes at {given} yet; waiting", sys.stderr)
     return given or DEFAULT_ENDPOINT_SUB
 
 
-def _ask_for_events(control: str, timeout: float) -> str:
-    with CircusClient(endpoint=control, timeout=timeout) as client:
-        reply = client.call(make_message("globaloptions", option="pubsub_endpoint"))
+def _ask_for_events(client: CircusClient) -> str:
+    reply = client.call(make_message("globaloptions", option="pubsub_endpoint"))
     endpoint = reply.get("options", {}).get("pubsub_endpoint")
     if not isinstance(endpoint, str):
-        raise CallError(f"{control} does not tell where its events are: {reply.get('reason')}")
-    return _reachable(endpoint, control)
+        raise CallError(f"{client.endpoint} does not tell where its events are: {reply.get('reason')}")
+    return _reachable(endpoint, client.endpoint)
 
 
 def _reachable(endpoint: str, control: str) -> str:

@@ -145,7 +145,7 @@ class Shell(cmd.Cmd):
     def asked(self, question: str, key: str, **props: str) -> list[str]:
         """What circusd answers; nothing if it does not answer at once."""
         try:
-            with CircusClient(endpoint=self.console.endpoint, timeout=COMPLETION_TIMEOUT) as client:
+            with CircusClient(endpoint=self.console.near_endpoint, timeout=COMPLETION_TIMEOUT) as client:
                 reply = client.send_message(question, **props)
         except CallError:
             return []

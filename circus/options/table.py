@@ -67,7 +67,7 @@ class CircusSpec(Spec):
     include_dir = Option(WORDS, [], NOTHING, "directories whose *.ini files are read too")
     stream_backend = Option(TEXT, "thread", RESTART, "a `thread` or, with `gevent`, a greenlet for the output of each watcher")
     proc_name = Option(OPTIONAL_TEXT, None, NOTHING, "historic, has no effect")
-    ssh_server = Option(OPTIONAL_TEXT, None, NOTHING, "historic, has no effect")
+    ssh_server = Option(OPTIONAL_TEXT, None, NOTHING, "historic, has no effect; the flag --ssh of circusctl and of other clients has")
 
 
 class WatcherSpec(Spec):

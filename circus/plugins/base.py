@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -17,7 +17,10 @@ from circus.exc import CallError
 from circus.loop import Loop, Timer
 from circus.wire.client import CircusClient, cast_message, make_message
 from circus.wire.endpoint import connect
-from circus.wire.polled import PolledSocket, taking
+from circus.wire.polled import PolledSocket, taking, watch_tunnel
+
+if TYPE_CHECKING:
+    from circus.wire.tunnel import Tunnel
 
 logger = logging.getLogger("circus")
 
@@ -48,6 +51,7 @@ class CircusPlugin:
         self.pubsub_endpoint = pubsub_endpoint
         self.check_delay = check_delay
         self.ssh_server = ssh_server
+        self.ssh_keyfile: str | None = None
         self.running = False
         self.loop = _new_loop()
         self.loop.make_current()  # for what is begun before it runs, in `handle_init` or `initialize`
@@ -55,6 +59,8 @@ class CircusPlugin:
         self.sub_socket: zmq.Socket[bytes] | None = None
         self.substream: zmq.Socket[bytes] | None = None
         self._client: CircusClient | None = None
+        self._tunnel: Tunnel | None = None
+        self._failure: CallError | None = None
         self._polled: PolledSocket | None = None
         self._parent = os.getppid()
         self._is_asked_to_stop = False
@@ -75,13 +81,13 @@ class CircusPlugin:
     # ---- for use in handlers and timers --------------------------------------------------------------------------
 
     def call(self, command: str, **props: Any) -> dict[str, Any]:
-        """The reply of circusd to a command; waits as long as it takes. CallError if none is left to answer."""
+        """The reply of circusd to a command; waits as long as it takes. CallError if nothing is left to wait for."""
         pending = self.client.send(make_message(command, **props))
         while pending is not None:
             try:
                 return pending.receive(_LOOK_DELAY)
             except CallError:
-                if self._is_pointless():
+                if self._is_pointless() or self.client.is_cut:
                     pending.abandon()
                     raise
         return {}
@@ -110,7 +116,9 @@ class CircusPlugin:
     def client(self) -> CircusClient:
         """The connection for calls, made when it is first needed."""
         if self._client is None:
-            self._client = CircusClient(self.context, self.endpoint, ssh_server=self.ssh_server)
+            self._client = CircusClient(
+                self.context, self.endpoint, ssh_server=self.ssh_server, ssh_keyfile=self.ssh_keyfile
+            )
         return self._client
 
     def _is_pointless(self) -> bool:
@@ -120,7 +128,7 @@ class CircusPlugin:
     # ---- life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Follow events until `stop`. ValueError if `active` is false."""
+        """Follow events until `stop`. ValueError if `active` is false; CallError when an ssh tunnel has ended."""
         if not self.active:
             raise ValueError("Will not start an inactive plugin")
         try:
@@ -131,6 +139,8 @@ class CircusPlugin:
         finally:
             self.running = False
             self._close()
+        if self._failure is not None:
+            raise self._failure
 
     def initialize(self) -> None:
         """Connect to the events."""
@@ -139,8 +149,13 @@ class CircusPlugin:
         # No limit: the daemon's side is bounded already, and what has arrived here shall not be lost here.
         self.sub_socket.setsockopt(zmq.RCVHWM, 0)
         self.sub_socket.setsockopt(zmq.SUBSCRIBE, b"watcher.")
-        connect(self.sub_socket, self.pubsub_endpoint, self.ssh_server)
+        self._tunnel = connect(self.sub_socket, self.pubsub_endpoint, self.ssh_server, self.ssh_keyfile)
+        watch_tunnel(self.loop, self._tunnel, self._cut_off)
         self._polled = PolledSocket(self.loop, self.sub_socket, taking(self.sub_socket, self._receive))
+
+    def _cut_off(self, error: CallError) -> None:
+        self._failure = error
+        self.stop()
 
     def stop(self) -> None:
         """End `start` after the current handler; `handle_stop` is called first."""
@@ -169,6 +184,8 @@ class CircusPlugin:
         if self._client is not None:
             self._client.stop()
         self.loop.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
 
 
 class Repeated:

@@ -52,6 +52,7 @@ def _main(args: Sequence[str] | None) -> int:
         logger.info("Endpoint: %r", options.endpoint)
         logger.info("Pub/sub: %r", options.pubsub)
         plugin = build(resolve_name(options.plugin), options, config)
+        plugin.ssh_keyfile = options.ssh_keyfile
     except Exception as exc:  # a class of the user: whatever it raises, one line says it
         return limit.finish(_refuse(options.plugin, exc))
     if is_below_circusd:
@@ -78,6 +79,9 @@ def run(plugin: CircusPlugin, name: str) -> int:
     try:
         plugin.start()
     except Exception as exc:  # what it does before the first event may fail as its loading may
+        if exc is plugin._failure:
+            logger.error("the plugin %s ends: %s", name, exc)
+            return 1
         return _refuse(name, exc)
     logger.info("Stopping")
     return 0
@@ -148,7 +152,8 @@ def _parser() -> ArgumentParser:
     add("--check-delay", type=float, default=5.0, metavar="SECONDS", help="passed to the plugin (%(default)s)")
     add("--log-level", default="info", choices=levels, metavar="LEVEL", help=f"{', '.join(LOG_LEVELS)} (%(default)s)")
     add("--log-output", default="-", metavar="FILE", help="log file, - for standard error (%(default)s)")
-    add("--ssh", default=None, metavar="SERVER", help="reach circusd through this server")
+    add("--ssh", default=None, metavar="USER@HOST[:PORT]", help="reach circusd through an ssh tunnel")
+    add("--ssh_keyfile", default=None, metavar="FILE", help="key for the ssh tunnel")
     add("--version", action="version", version=__version__)
     add("plugin", nargs="?", help="dotted name of the class")
     return parser

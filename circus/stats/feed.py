@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,9 @@ Stat = tuple[str, str | None, dict[str, Any]]
 class StatsClient:
     """Iterates over figures as `(watcher, subtopic, figures)`, once a second for each process, socket and watcher.
 
-    `subtopic` is the process id or descriptor as text, None for the sums of a watcher. `ssh_server` is
-    `user@host:port`. Raises `CallError` when `endpoint` is not one. A given context is left open by `stop`.
+    `subtopic` is the process id or descriptor as text, None for the sums of a watcher. With `ssh_server`,
+    `user@host[:port]`, figures come through the program ssh. Raises `CallError` when `endpoint` is not one, and when
+    ssh has ended. A given context is left open by `stop`.
     """
 
     def __init__(
@@ -31,13 +31,15 @@ class StatsClient:
         endpoint: str = DEFAULT_ENDPOINT_STATS,
         ssh_server: str | None = None,
         context: zmq.Context[Any] | None = None,
+        ssh_keyfile: str | None = None,
     ) -> None:
         from circus.wire.consumer import CircusConsumer  # here, since `circus-top --help` need not pay for zmq
 
-        self._consumer = CircusConsumer(f"{STATS_TOPIC}.", context, endpoint, ssh_server)
+        self._consumer = CircusConsumer(f"{STATS_TOPIC}.", context, endpoint, ssh_server, ssh_keyfile=ssh_keyfile)
         self.endpoint = endpoint
         self.context = self._consumer.context
         self.pubsub_socket = self._consumer.pubsub_socket
+        self.tunnel = self._consumer.tunnel
 
     def iter_messages(self) -> Iterator[Stat]:
         """Figures as they come, until `stop()`."""
@@ -50,7 +52,7 @@ class StatsClient:
 
     def receive(self, timeout: float = 0.0) -> Stat | None:
         """The next figures; None if there are none within `timeout` seconds. Not during an iteration."""
-        if not self.pubsub_socket.poll(math.ceil(timeout * 1000)):
+        if not self._consumer.poll(timeout):
             return None
         frames = self.pubsub_socket.recv_multipart()
         return parse(*frames) if len(frames) == 2 else None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from circus.wire.tunnel import Tunnel
+
 __all__ = ["AsyncCircusClient", "CallError", "CircusClient", "cast_message", "make_json", "make_message"]
 
 # Programs compare this text.
@@ -26,6 +28,8 @@ TIMED_OUT = "Timed out."
 
 # A cast has no reply that proves its arrival: a client that is stopped right after one lets it leave first.
 CAST_LINGER = 1000  # milliseconds
+
+_TUNNEL_LOOK = 500  # milliseconds from one look at a tunnel to the next, where nothing wakes us when it ends
 
 
 def make_message(command: str, **props: Any) -> dict[str, Any]:
@@ -45,7 +49,8 @@ class CircusClient:
     """A blocking client. Not to be shared between threads.
 
     `timeout` is in seconds, for each call as a whole; a negative one never ends. The attribute of that name is in
-    milliseconds and may be changed. `ssh_server` is `user@host:port`, and needs pyzmq's `zmq.ssh`.
+    milliseconds and may be changed. With `ssh_server`, `user@host[:port]`, the program ssh leads to the endpoint; the
+    client waits until it has logged in. When that way is cut a call raises, and the next one makes another.
     """
 
     _zmq: Any = zmq  # `circus.green` has another one
@@ -61,17 +66,28 @@ class CircusClient:
         self.context: zmq.Context[Any] = context or self._zmq.Context.instance()
         self.endpoint = endpoint
         self.timeout = timeout * 1000
+        self.tunnel: Tunnel | None = None
+        self._ssh = (ssh_server, ssh_keyfile)
+        self._waiting: set[str] = set()  # ids of calls whose reply may still be wanted
+        self._linger = 0
+        self._open()
+
+    def _open(self) -> None:
         self.socket: zmq.Socket[bytes] = _dealer(self.context)
         try:
-            connect(self.socket, endpoint, ssh_server, ssh_keyfile)
+            self.tunnel = connect(self.socket, self.endpoint, *self._ssh, self._zmq.Poller)
         except BaseException:
             self.socket.close()
             raise
         self.poller: zmq.Poller = self._zmq.Poller()
         self.poller.register(self.socket, zmq.POLLIN)
-        self._address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)  # the near end of a tunnel, if there is one
-        self._waiting: set[str] = set()  # ids of calls whose reply may still be wanted
-        self._linger = 0
+        if self.tunnel is not None:
+            self.poller.register(self.tunnel.fileno(), zmq.POLLIN)
+
+    @property
+    def address(self) -> str:
+        """Where the socket is connected to: the endpoint, or the near end of the tunnel to it."""
+        return self.endpoint if self.tunnel is None else self.tunnel.address
 
     def send_message(self, command: str, **props: Any) -> dict[str, Any]:
         """The reply to `command` with these properties. Raises `CallError`."""
@@ -97,6 +113,9 @@ class CircusClient:
         request = _as_request(cmd)
         call_id = request["id"] = os.urandom(16).hex()
         body = _encode(request)
+        if self.is_cut:
+            self.socket.close(linger=0)
+            self._open()
         if request.get("msg_type") == CAST:
             self._find_daemon()
             self._linger = CAST_LINGER
@@ -112,20 +131,29 @@ class CircusClient:
             raise CallError(str(exc)) from exc
 
     def _find_daemon(self) -> None:
-        with _prober(self.context, self._address) as prober:
+        with _prober(self.context, self.endpoint, self.tunnel) as prober:
             if not prober.poll(self.timeout if self.timeout >= 0 else None, zmq.POLLOUT):
                 raise CallError(TIMED_OUT)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is a tunnel, but no way through it any more."""
+        return self.tunnel is not None and not self.tunnel.is_open
 
     def _renew(self) -> None:
         """Another socket. What the old one could not deliver is not carried out when a daemon starts, minutes later."""
         self.poller.unregister(self.socket)
         self.socket.close(linger=self._linger)
+        if self.is_cut:
+            return  # the next request makes another tunnel as well
         self.socket = _dealer(self.context)
-        connect(self.socket, self._address)
+        _attach(self.socket, self.endpoint, self.tunnel)
         self.poller.register(self.socket, zmq.POLLIN)
 
     def stop(self) -> None:
         self.socket.close(linger=self._linger)
+        if self.tunnel is not None:
+            self.tunnel.close(self._linger / 1000)
 
     def __enter__(self) -> Self:
         return self
@@ -152,10 +180,16 @@ class PendingCall:
             # Rounded up: a wait of 0 ms before the end would spin.
             return None if end_at is None else max(0, int((end_at - time.monotonic()) * 1000) + 1)
 
-        while self._client.poller.poll(left()):
-            reply = _parse(self._client.socket.recv_multipart())
+        client = self._client
+        if client.tunnel is not None:
+            client.tunnel.check()
+        while ready := dict(client.poller.poll(left())):
+            if client.tunnel is not None and client.socket not in ready:
+                client.tunnel.check()
+                continue
+            reply = _parse(client.socket.recv_multipart())
             if _answers(reply, self._id):
-                self._client._waiting.discard(self._id)
+                client._waiting.discard(self._id)
                 return reply
         raise CallError(TIMED_OUT)
 
@@ -168,7 +202,10 @@ class PendingCall:
 
 
 class AsyncCircusClient:
-    """For asyncio programs; calls may overlap. There is no time-out: use `asyncio.wait_for`."""
+    """For asyncio programs; calls may overlap. There is no time-out: use `asyncio.wait_for`.
+
+    With `ssh_server` it is the constructor that waits until ssh has logged in.
+    """
 
     def __init__(
         self,
@@ -185,8 +222,11 @@ class AsyncCircusClient:
         self.endpoint = endpoint
         self.timeout = timeout * 1000  # kept for the signature's sake
         self.socket: zmq.asyncio.Socket = _dealer(self.context)
-        connect(self.socket, endpoint, ssh_server, ssh_keyfile)
-        self._address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        try:
+            self.tunnel = connect(self.socket, endpoint, ssh_server, ssh_keyfile)
+        except BaseException:
+            self.socket.close()
+            raise
         self._linger = 0
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._reader: asyncio.Task[None] | None = None
@@ -202,8 +242,8 @@ class AsyncCircusClient:
         call_id = request["id"] = os.urandom(16).hex()
         body = _encode(request)
         if request.get("msg_type") == CAST:
-            with _prober(self.context, self._address) as prober:
-                await prober.poll(None, zmq.POLLOUT)
+            with _prober(self.context, self.endpoint, self.tunnel) as prober:
+                await self._poll(prober, zmq.POLLOUT)
             self._linger = CAST_LINGER
             await self.socket.send(body)
             return {}
@@ -223,12 +263,13 @@ class AsyncCircusClient:
         """As that of `CircusClient`."""
         self._close()
         self.socket = _dealer(self.context)
-        connect(self.socket, self._address)
+        _attach(self.socket, self.endpoint, self.tunnel)
 
     async def _read(self) -> None:
         """One reader for all calls: a reply goes to the thread that asked, not to the one that happens to wait."""
         try:
             while self._replies:
+                await self._poll(self.socket, zmq.POLLIN)
                 reply = _parse(await self.socket.recv_multipart())
                 call_id = next((key for key in self._replies if _answers(reply, key)), None)
                 if call_id is not None and not (waiter := self._replies.pop(call_id)).done():
@@ -242,9 +283,20 @@ class AsyncCircusClient:
                 waiter.set_exception(error)
         self._replies.clear()
 
+    async def _poll(self, socket: Any, event: int) -> None:
+        """Wait for the event, looking every now and then whether the tunnel, if there is one, is still there."""
+        if self.tunnel is None:
+            await socket.poll(None, event)
+            return
+        self.tunnel.check()
+        while not await socket.poll(_TUNNEL_LOOK, event):
+            self.tunnel.check()
+
     def stop(self) -> None:
         self._fail(CallError("the client was stopped"))
         self._close()
+        if self.tunnel is not None:
+            self.tunnel.close(self._linger / 1000)
 
     def _close(self) -> None:
         if self._reader is not None:
@@ -265,11 +317,18 @@ def _dealer(context: Any) -> Any:
     return socket
 
 
-def _prober(context: Any, address: str) -> Any:
+def _attach(socket: Any, endpoint: str, tunnel: Tunnel | None) -> None:
+    if tunnel is None:
+        connect(socket, endpoint)
+    else:
+        tunnel.connect(socket)
+
+
+def _prober(context: Any, endpoint: str, tunnel: Tunnel | None) -> Any:
     """A socket that can be written to (POLLOUT) as soon as its connection is taken."""
     socket = _dealer(context)
     socket.setsockopt(zmq.IMMEDIATE, 1)
-    connect(socket, address)
+    _attach(socket, endpoint, tunnel)
     return socket
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from circus.wire.tunnel import Tunnel
+
 __all__ = ["CircusConsumer", "event_object"]
 
 
@@ -26,7 +29,8 @@ class CircusConsumer:
     it may take until an iteration notices a `stop()` from another thread. With `json` events are dictionaries, see
     `event_object`.
 
-    Every event comes once and in order, but for those that are published while this stays thousands behind.
+    Every event comes once and in order, but for those that are published while this stays thousands behind. With
+    `ssh_server`, `user@host[:port]`, they come through the program ssh; when it ends, the iteration raises `CallError`.
     """
 
     # `circus.green` has others.
@@ -41,6 +45,7 @@ class CircusConsumer:
         ssh_server: str | None = None,
         timeout: float = 1.0,
         json: bool = False,
+        ssh_keyfile: str | None = None,
     ) -> None:
         self.topics = [topics] if isinstance(topics, (str, bytes)) else list(topics)
         self.keep_context = context is not None
@@ -52,8 +57,9 @@ class CircusConsumer:
         self._reader: int | None = None  # thread that iterates; the socket is its own while it does
         self.pubsub_socket: zmq.Socket[bytes] = self.context.socket(zmq.SUB)
         self.pubsub_socket.setsockopt(zmq.LINGER, 0)
+        self.tunnel: Tunnel | None = None
         try:
-            connect(self.pubsub_socket, endpoint, ssh_server)
+            self.tunnel = connect(self.pubsub_socket, endpoint, ssh_server, ssh_keyfile, self._zmq.Poller)
         except BaseException:
             self._close()
             raise
@@ -66,7 +72,7 @@ class CircusConsumer:
         self._reader = self._me()
         try:
             while not self._stopped:
-                if self.pubsub_socket.poll(int(self.timeout * 1000)):
+                if self.poll(self.timeout):
                     frames = self.pubsub_socket.recv_multipart()
                     if len(frames) == 2:
                         yield event_object(*frames) if self.json else tuple(frames)
@@ -80,6 +86,14 @@ class CircusConsumer:
 
     __iter__ = iter_messages
 
+    def poll(self, timeout: float) -> bool:
+        """Whether there is an event within `timeout` seconds. Raises `CallError` when the tunnel to them has ended."""
+        if self.pubsub_socket.poll(math.ceil(timeout * 1000)):
+            return True
+        if self.tunnel is not None:
+            self.tunnel.check()
+        return False
+
     def stop(self) -> None:
         """End the iteration. From another thread it ends within `timeout`, since a socket serves one thread only."""
         self._stopped = True
@@ -88,6 +102,8 @@ class CircusConsumer:
 
     def _close(self) -> None:
         self.pubsub_socket.close(linger=0)
+        if self.tunnel is not None:
+            self.tunnel.close()
         if not self.keep_context:
             self.context.destroy(linger=0)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from circus.exc import CallError
 from circus.posix import socket_file
+
+if TYPE_CHECKING:
+    from circus.wire.tunnel import Tunnel
 
 # Time for the last replies and events to leave when a socket is closed, in milliseconds. `quit --waiting` is
 # answered right before the end; with 0 that answer would be lost.
@@ -91,27 +94,26 @@ def _make_way(path: str, endpoint: str, option: str) -> None:
 
 
 def connect(
-    socket: zmq.Socket[Any], endpoint: str, ssh_server: str | None = None, ssh_keyfile: str | None = None
-) -> None:
-    """Connect a socket, through a tunnel if asked. Raises `CallError` when `endpoint` is not one."""
+    socket: zmq.Socket[Any],
+    endpoint: str,
+    ssh_server: str | None = None,
+    ssh_keyfile: str | None = None,
+    poller: Any = zmq.Poller,
+) -> Tunnel | None:
+    """Connect a socket, if asked through an ssh tunnel, which the caller has to keep, to check and to close.
+
+    Raises `CallError` when `endpoint` is none, or cannot be reached in that way.
+    """
+    if ssh_server:
+        from circus.wire.tunnel import Tunnel
+
+        tunnel = Tunnel(ssh_server, endpoint, ssh_keyfile, poller=poller)
+        tunnel.connect(socket)
+        return tunnel
     if "[" in endpoint:  # tcp://[::1]:5555
         socket.setsockopt(zmq.IPV6, 1)
-    if ssh_server:
-        _tunnel(socket, endpoint, ssh_server, ssh_keyfile)
-        return
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as exc:
         raise CallError(f"{endpoint!r} is not usable as an endpoint such as tcp://127.0.0.1:5555: {exc}") from exc
-
-
-def _tunnel(socket: zmq.Socket[Any], endpoint: str, server: str, keyfile: str | None) -> None:
-    try:
-        from zmq import ssh
-
-        open_tunnel: Any = ssh.tunnel_connection  # declared for another kind of socket
-        open_tunnel(socket, endpoint, server, keyfile=keyfile)
-    except ImportError as exc:
-        raise CallError(f"ssh needs pyzmq's zmq.ssh, and that the package pexpect: {exc}") from exc
-    except Exception as exc:  # whatever ssh and pexpect come up with
-        raise CallError(f"no ssh tunnel through {server}: {exc}") from exc
+    return None

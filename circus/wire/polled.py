@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
+from circus.exc import CallError
 from circus.loop import Loop, Turn
 
 # Messages taken per pass, so that timers and other descriptors have a turn.
@@ -18,6 +19,7 @@ MESSAGES_PER_PASS = 1000
 
 
 if TYPE_CHECKING:
+    from circus.wire.tunnel import Tunnel
 
     class Reactor(Protocol):
         """What a loop must offer to the daemon's sockets."""
@@ -58,6 +60,21 @@ def taking(socket: zmq.Socket[bytes], take: Callable[[list[bytes]], object]) -> 
         return now  # there may be more: the next pass comes at once
 
     return look
+
+
+def watch_tunnel(loop: Reactor, tunnel: Tunnel | None, on_end: Callable[[CallError], object]) -> None:
+    """Have `on_end` called once, with the reason, when the tunnel, if there is one, has ended by itself."""
+    if tunnel is None:
+        return
+    fd = tunnel.fileno()
+
+    def look() -> None:
+        if not tunnel.hear():
+            loop.remove_reader(fd)
+            tunnel.close()
+            on_end(tunnel.ending())
+
+    loop.add_reader(fd, look)
 
 
 def _wake() -> None:

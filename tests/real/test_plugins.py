@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from circus.arbiter import Arbiter
 from circus.plugins.stop_limit import STOP_TIMEOUT
-from tests.real.support import Daemon, Program, is_gone, wait_for
+from tests.real.support import Daemon, Program, ipc_endpoints, is_gone, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")
 
@@ -261,6 +262,17 @@ def test_program_using_the_library_names_plugins_as_dictionaries(tmp_path: Path)
         host.wait_for(lambda: facts(path, "tick"))
         [config] = facts(path, "config")
         assert config["name"] == "plugin:mine-Diary"
+
+
+def test_server_for_ssh_is_told_to_the_plugins_of_a_program_and_not_to_those_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "circus.ini"
+    path.write_text("[circus]\nssh_server = me@there\nstatsd = true\n[plugin:p]\nuse = a.B\n")
+    for watcher in Arbiter.load_from_config(str(path)).iter_watchers():
+        assert watcher.name in ("plugin:p", "circusd-stats") and "--ssh" not in watcher.args
+    arbiter = Arbiter([], *ipc_endpoints(tmp_path), ssh_server="me@there", statsd=True, plugins=[{"use": "a.B"}])
+    for watcher in arbiter.iter_watchers():
+        assert watcher.args[watcher.args.index("--ssh") + 1] == "me@there"
+    assert arbiter.ssh_server == "me@there"
 
 
 def test_timers_of_tornado_work_in_a_plugin_written_for_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from circus.exc import CallError
 from circus.loop import Loop, Timer
 from circus.wire.client import CircusClient, PendingCall, make_message
-from circus.wire.polled import PolledSocket
+from circus.wire.polled import PolledSocket, watch_tunnel
 
 logger = logging.getLogger("circus")
 
@@ -20,13 +20,24 @@ Answered = Callable[[dict[str, Any]], object]
 
 
 class Questions:
-    """`on_silence` is called when circusd does not answer; what was not answered by then never will be."""
+    """`on_silence` is called when circusd does not answer; what was not answered by then never will be.
 
-    def __init__(self, loop: Loop, endpoint: str, ssh_server: str | None, on_silence: Callable[[], object]) -> None:
+    `ssh` are server and key of a tunnel. `on_failure` is called with the reason when it ends, or cannot be made anew.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        endpoint: str,
+        ssh: tuple[str | None, str | None],
+        on_silence: Callable[[], object],
+        on_failure: Callable[[CallError], object],
+    ) -> None:
         self._loop = loop
         self._endpoint = endpoint
-        self._ssh_server = ssh_server
+        self._ssh = ssh
         self._on_silence = on_silence
+        self._on_failure = on_failure
         self._client: CircusClient | None = None
         self._polled: PolledSocket | None = None
         self._queue: dict[tuple[str, str], Answered] = {}  # by command and watcher
@@ -36,7 +47,9 @@ class Questions:
 
     def open(self) -> None:
         """Raises `CallError` if the endpoint is none."""
-        self._client = CircusClient(endpoint=self._endpoint, ssh_server=self._ssh_server)
+        server, keyfile = self._ssh
+        self._client = CircusClient(endpoint=self._endpoint, ssh_server=server, ssh_keyfile=keyfile)
+        watch_tunnel(self._loop, self._client.tunnel, self._on_failure)
         self._polled = PolledSocket(self._loop, self._client.socket, self._receive)
 
     def close(self) -> None:
@@ -44,6 +57,8 @@ class Questions:
             self._polled.close()
             self._polled = None
         if self._client is not None:
+            if self._client.tunnel is not None:
+                self._loop.remove_reader(self._client.tunnel.fileno())
             self._client.stop()
             self._client = None
         self._settle()
@@ -90,5 +105,9 @@ class Questions:
     def _give_up(self) -> None:
         """Another socket, so that a daemon that starts later does not find old questions waiting for it."""
         self.close()
-        self.open()
-        self._on_silence()
+        try:
+            self.open()
+        except CallError as exc:
+            self._on_failure(exc)
+        else:
+            self._on_silence()

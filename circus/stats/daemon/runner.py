@@ -28,7 +28,8 @@ FLAGS = (
     Flag("statspoint", "ENDPOINT", DEFAULT_ENDPOINT_STATS, "where to publish figures"),
     Flag("log-level", "LEVEL", "info", "critical, error, warning, info or debug", tuple(LOG_LEVELS)),
     Flag("log-output", "FILE", "-", "log file, - for standard error"),
-    Flag("ssh", "SERVER", "", "reach circusd through this server, user@host:port"),
+    Flag("ssh", "USER@HOST[:PORT]", "", "reach circusd through an ssh tunnel"),
+    Flag("ssh_keyfile", "FILE", "", "key for the ssh tunnel"),
     Flag("version", "", "", "print the version and end"),
     Flag("help", "", "", "print this text and end"),
 )
@@ -74,7 +75,8 @@ def run(flags: dict[str, str]) -> int:
         configure_logger(logger, flags["log-level"], flags["log-output"])
         if flags["log-output"] == "-" and stat.S_ISFIFO(os.fstat(2).st_mode):
             write_for_circusd()  # it is circusd that reads the pipe
-        streamer = Streamer(flags["endpoint"], flags["pubsub"], flags["statspoint"], flags["ssh"] or None)
+        server, keyfile = flags["ssh"] or None, flags["ssh_keyfile"] or None
+        streamer = Streamer(flags["endpoint"], flags["pubsub"], flags["statspoint"], server, ssh_keyfile=keyfile)
         for signum in STOPS:
             signal.signal(signum, lambda *_: streamer.stop())
         streamer.run()

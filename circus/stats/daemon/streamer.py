@@ -9,12 +9,13 @@ import json
 import logging
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from circus.common.messages import event_frames
 from circus.common.names import split_topic
+from circus.exc import CallError
 from circus.loop import Loop, Timer
 from circus.posix.info import InfoCache
 from circus.posix.parent import call_when_gone
@@ -22,7 +23,10 @@ from circus.stats.daemon import payload
 from circus.stats.daemon.questions import ANSWER_TIMEOUT, Questions
 from circus.stats.daemon.table import Member, Table
 from circus.wire.endpoint import bind, connect
-from circus.wire.polled import PolledSocket, taking
+from circus.wire.polled import PolledSocket, taking, watch_tunnel
+
+if TYPE_CHECKING:
+    from circus.wire.tunnel import Tunnel
 
 logger = logging.getLogger("circus")
 
@@ -49,13 +53,16 @@ class Streamer:
         ssh_server: str | None = None,
         delay: float | None = None,
         loop: Loop | None = None,
+        ssh_keyfile: str | None = None,
     ) -> None:
         self.loop = loop or Loop()
         self._delay = ROUND_DELAY if delay is None else delay
         self.statspoint = statspoint
         self._pubsub_endpoint = pubsub_endpoint
-        self._ssh_server = ssh_server
-        self._questions = Questions(self.loop, endpoint, ssh_server, self._silent)
+        self._ssh = (ssh_server, ssh_keyfile)
+        self._tunnel: Tunnel | None = None
+        self._failure: CallError | None = None
+        self._questions = Questions(self.loop, endpoint, self._ssh, self._silent, self._fail)
         self._table = Table(os.getpid())
         self._cache = InfoCache()
         context: zmq.Context[Any] = zmq.Context.instance()
@@ -70,13 +77,18 @@ class Streamer:
     # ---- life ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until `stop`. Raises `EndpointError`, an OSError, or `CallError` for an unusable endpoint."""
+        """Until `stop`.
+
+        Raises `EndpointError`, an OSError, or `CallError` for an unusable endpoint and a tunnel that has ended.
+        """
         try:
             self._open()
             self._synchronise()
             self.loop.run()
         finally:
             self._close()
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self) -> None:
         self.loop.stop()
@@ -86,10 +98,15 @@ class Streamer:
         self.statspoint = bind(self._output, self.statspoint, "stats_endpoint")
         self._events.setsockopt(zmq.RCVHWM, 0)  # what has arrived here shall not be lost here
         self._events.setsockopt(zmq.SUBSCRIBE, b"watcher.")
-        connect(self._events, self._pubsub_endpoint, self._ssh_server)
+        self._tunnel = connect(self._events, self._pubsub_endpoint, *self._ssh)
+        watch_tunnel(self.loop, self._tunnel, self._fail)
         self._questions.open()
         for socket, take in ((self._events, self._take_event), (self._output, self._take_subscription)):
             self._polled.append(PolledSocket(self.loop, socket, taking(socket, take)))
+
+    def _fail(self, error: CallError) -> None:
+        self._failure = error
+        self.stop()
 
     def _close(self) -> None:
         self._questions.close()
@@ -98,6 +115,8 @@ class Streamer:
         self._events.close(linger=0)
         self._output.close(linger=0)
         self.loop.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
 
     # ---- watchers and processes ----------------------------------------------------------------------------------
 

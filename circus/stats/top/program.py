@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     if not is_once and not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _fail("this is no terminal to draw on; use --once or --json")
     model = Model(options.process_timeout)
-    with StatsClient(options.endpoint, options.ssh) as client:
+    with StatsClient(options.endpoint, options.ssh, ssh_keyfile=options.ssh_keyfile) as client:
         if is_once:
             return _print_once(client, model, options.json)
         from circus.stats.top.screen import NoScreen, show
@@ -122,7 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--endpoint", default=DEFAULT_ENDPOINT_STATS, help="stats endpoint of circusd, %(default)s if not given"
     )
-    parser.add_argument("--ssh", metavar="USER@HOST:PORT", help="reach it through an ssh tunnel")
+    parser.add_argument("--ssh", metavar="USER@HOST[:PORT]", help="reach it through an ssh tunnel")
+    parser.add_argument("--ssh_keyfile", metavar="FILE", help="key for the ssh tunnel")
     parser.add_argument(
         "--process-timeout",
         metavar="SECONDS",

@@ -60,7 +60,7 @@ class NoScreen(Exception):
 def show(client: StatsClient, model: Model) -> int:
     """Show the figures until the user or a signal ends it. Returns the number of that signal, or 0.
 
-    The terminal is then as it was, whatever happened. Raises `NoScreen`.
+    The terminal is then as it was, whatever happened. Raises `NoScreen`, and `CallError` when a tunnel has ended.
     """
     with _Signals() as signals, _window() as window:
         return _Screen(window, client, model).run(signals)
@@ -77,7 +77,8 @@ class _Screen:
     def run(self, signals: _Signals) -> int:
         poller = zmq.Poller()
         keyboard = sys.stdin.fileno()
-        for source in (keyboard, signals.wake_fd, self.client.pubsub_socket):
+        tunnel = self.client.tunnel
+        for source in (keyboard, signals.wake_fd, self.client.pubsub_socket, *([tunnel] if tunnel else [])):
             poller.register(source, zmq.POLLIN)
         draw_at = self.started_at
         while not signals.ended_by:
@@ -94,6 +95,8 @@ class _Screen:
                 signals.suspend(curses.endwin)  # the next drawing takes the terminal back
             if self.client.pubsub_socket in ready:
                 self.take_figures()
+            if tunnel is not None and tunnel in ready:
+                tunnel.check()
             if keyboard in ready or signals.take():
                 draw_at = now
         return signals.ended_by

@@ -16,6 +16,7 @@ def test_without_words_everything_has_its_default() -> None:
         "log-level": "info",
         "log-output": "-",
         "ssh": "",
+        "ssh_keyfile": "",
     }
 
 
