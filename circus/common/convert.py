@@ -155,6 +155,19 @@ def dollar_names(value: str) -> list[str]:
     return [name for escape, name in _DOLLAR_NAME.findall(value) if not escape]
 
 
+def multicast_group(endpoint: str) -> tuple[str, int]:
+    """Address and port of `udp://ADDRESS:PORT`. ValueError if that is no group of IPv4."""
+    found = re.fullmatch(r"udp://([^:/]+):([0-9]{1,5})", endpoint)
+    if not found or not 0 < int(found[2]) < 65536:
+        raise ValueError("udp://ADDRESS:PORT is needed, such as udp://237.219.251.97:12027")
+    numbers = found[1].split(".")
+    if len(numbers) != 4 or not all(re.fullmatch(r"[0-9]{1,3}", number) and int(number) < 256 for number in numbers):
+        raise ValueError(f"{found[1]} is no IPv4 address")
+    if not 224 <= int(numbers[0]) <= 239:
+        raise ValueError("the address must be between 224.0.0.0 and 239.255.255.255")
+    return found[1], int(found[2])
+
+
 def split_words(text: str) -> list[str]:
     """Words as a shell would split them. ValueError names what is not closed."""
     try:

@@ -54,11 +54,17 @@ def stray_includes(document: Document) -> Iterator[Problem]:
 
 
 def circus(spec: CircusSpec, has_gevent: bool) -> Iterator[Problem]:
-    for key in ("endpoint", "pubsub_endpoint"):
+    for key in ("endpoint", "pubsub_endpoint", "stats_endpoint"):
         endpoint = getattr(spec, key)
         if "://" not in endpoint:
             text = f"{endpoint!r} is not an address such as tcp://127.0.0.1:5555 or ipc:///run/circus.sock"
             yield Problem("", 0, "circus", key, text)
+    if spec.multicast_endpoint:
+        try:
+            convert.multicast_group(spec.multicast_endpoint)
+        except ValueError as exc:
+            text = f"{spec.multicast_endpoint!r}: {exc}; empty: no discovery"
+            yield Problem("", 0, "circus", "multicast_endpoint", text)
     if spec.stream_backend not in (names.THREAD, names.GEVENT):
         text = f"{spec.stream_backend!r} is neither thread nor gevent; thread is used"
         yield Problem("", 0, "circus", "stream_backend", text, fatal=False)

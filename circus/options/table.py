@@ -45,7 +45,7 @@ class CircusSpec(Spec):
     endpoint = Option(TEXT, DEFAULT_ENDPOINT_DEALER, RESTART, "where requests are answered")
     endpoint_owner = Option(OPTIONAL_TEXT, None, RESTART, "user who owns an ipc control socket")
     pubsub_endpoint = Option(TEXT, DEFAULT_ENDPOINT_SUB, RESTART, "where events are published")
-    multicast_endpoint = Option(TEXT, "", RESTART, "where discovery is answered, to whoever asks on any interface: udp://237.219.251.97:12027; empty: nowhere")
+    multicast_endpoint = Option(TEXT, "", RESTART, "group of discovery, off unless set: whoever asks there is told `endpoint`, on any interface; usually udp://237.219.251.97:12027")
     statsd = Option(BOOLEAN, False, NOTHING, "run circusd-stats")
     stats_endpoint = Option(TEXT, DEFAULT_ENDPOINT_STATS, NOTHING, "where statistics are published; setting it turns statsd on")
     statsd_close_outputs = Option(BOOLEAN, False, NOTHING, "send the output of circusd-stats to /dev/null")

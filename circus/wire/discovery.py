@@ -8,6 +8,8 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+from circus.common.convert import multicast_group
+
 if TYPE_CHECKING:
     from circus.wire.polled import Reactor
 
@@ -36,8 +38,14 @@ class Discovery:
     def _receive(self) -> None:
         assert self._socket is not None
         try:
-            _, sender = self._socket.recvfrom(1024)
+            data, sender = self._socket.recvfrom(1024)
+            if _is_answer(data):
+                return
             self._socket.sendto(self._answer, sender)
+            group = multicast_group(self._multicast_endpoint)
+            if sender[1] == group[1]:
+                # It asks from the port that we have, too: on one machine, one of both is given what goes there.
+                self._socket.sendto(self._answer, group)
         except OSError as exc:
             logger.debug("a discovery request could not be answered: %s", exc)
 
@@ -48,15 +56,18 @@ class Discovery:
             self._socket = None
 
 
+def _is_answer(data: bytes) -> bool:
+    """Of another circusd, or our own: to answer it would go on for ever."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(message, dict) and "endpoint" in message
+
+
 def multicast_socket(endpoint: str) -> socket.socket:
     """A socket in the group of `udp://ADDRESS:PORT`. ValueError if the address is not a multicast one."""
-    scheme, _, rest = endpoint.partition("://")
-    host, _, port = rest.rpartition(":")
-    if scheme != "udp" or not port.isdigit():
-        raise ValueError("udp://ADDRESS:PORT is needed")
-    first = host.partition(".")[0]
-    if not first.isdigit() or not 224 <= int(first) <= 239:
-        raise ValueError("the address must be between 224.0.0.0 and 239.255.255.255")
+    host, port = multicast_group(endpoint)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,7 +75,7 @@ def multicast_socket(endpoint: str) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
         membership = struct.pack("4sl", socket.inet_aton(host), socket.INADDR_ANY)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        sock.bind(("0.0.0.0", int(port)))  # noqa: S104  # the group's datagrams come to any address
+        sock.bind(("0.0.0.0", port))  # noqa: S104  # the group's datagrams come to any address
     except OSError:
         sock.close()
         raise

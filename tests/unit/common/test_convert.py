@@ -282,3 +282,24 @@ def test_module_that_is_a_program_and_ends_itself_is_an_import_error(tmp_path, m
     monkeypatch.setenv("ENDS", "1")
     with pytest.raises(ImportStringError, match=r"'ends_later\.thing': its module ends the program"):
         convert.resolve_name("ends_later.thing", reload=True)
+
+
+def test_multicast_group_is_an_address_and_a_port():
+    assert convert.multicast_group("udp://237.219.251.97:12027") == ("237.219.251.97", 12027)
+    assert convert.multicast_group("udp://224.0.0.1:1") == ("224.0.0.1", 1)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "text"),
+    [
+        ("", "is needed"), ("tcp://237.1.1.1:9", "is needed"), ("udp://237.1.1.1", "is needed"),
+        ("udp://237.1.1.1:x", "is needed"), ("udp://237.1.1.1:0", "is needed"), ("udp://237.1.1.1:65536", "is needed"),
+        ("udp://237.1.1.1:9/x", "is needed"), ("udp://:9", "is needed"), ("udp://[ff02::1]:9", "is needed"),
+        ("udp://group:9", "group is no IPv4 address"), ("udp://237.1.1:9", "no IPv4 address"),
+        ("udp://237.1.1.256:9", "no IPv4 address"), ("udp://237.1.1.-1:9", "no IPv4 address"),
+        ("udp://127.0.0.1:9", "must be between 224"), ("udp://240.0.0.1:9", "must be between 224"),
+    ],
+)  # fmt: skip
+def test_what_is_no_multicast_group_is_a_value_error(endpoint, text):
+    with pytest.raises(ValueError, match=text):
+        convert.multicast_group(endpoint)

@@ -471,7 +471,19 @@ def test_the_first_spelling_of_an_option_counts():
     assert read("[watcher:a]\ncmd = x\nretry_in = 3\nflapping.retry_in = 4").only.flapping_retry_in == 3
 
 
-@pytest.mark.parametrize("key", ["endpoint", "pubsub_endpoint"])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("237.219.251.97:12027", "udp://ADDRESS:PORT is needed, such as udp://237.219.251.97:12027"),
+        ("udp://10.0.0.1:12027", "the address must be between 224.0.0.0 and 239.255.255.255"),
+    ],
+)
+def test_an_address_that_is_no_multicast_group_is_fatal(value, text):
+    (told,) = read(f"[circus]\nmulticast_endpoint = {value}").fatal
+    assert told == f"main.ini:2: [circus] multicast_endpoint: '{value}': {text}; empty: no discovery"
+
+
+@pytest.mark.parametrize("key", ["endpoint", "pubsub_endpoint", "stats_endpoint"])
 def test_an_endpoint_without_a_transport_is_fatal(key):
     (text,) = read(f"[circus]\n{key} = localhost:5555").fatal
     assert text.startswith(f"main.ini:2: [circus] {key}: 'localhost:5555' is not an address such as tcp://127.0.0.1:5555")
