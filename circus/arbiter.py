@@ -92,7 +92,7 @@ class Arbiter:
         everyone = [*own, *_with_defaults(watchers, flapping_defaults(supervisor.plugins))]
         supervisor.populate(watcher.live for watcher in everyone)
         for watcher in everyone:
-            watcher.initialize(None, self.sockets, self)
+            watcher.initialize(None, None, self)
 
     @classmethod
     def from_spec(
@@ -334,13 +334,13 @@ class Arbiter:
         if not name:
             raise ValueError("a watcher needs a name")
         watcher = Watcher(name, cmd, **options)
-        watcher.initialize(None, self.sockets, self)
+        watcher.initialize(None, None, self)
         self.supervisor.within(lambda: self.operations.admit(watcher.live))
         return watcher
 
     def _build(self, spec: WatcherSpec) -> LiveWatcher:
         watcher = Watcher.from_spec(spec)
-        watcher.initialize(None, self.sockets, self)
+        watcher.initialize(None, None, self)
         return watcher.live
 
     def rm_watcher(self, name: str, nostop: bool = False) -> Future[Any]:
@@ -385,15 +385,20 @@ class Arbiter:
         return len(self.supervisor.registry.all())
 
     @property
-    def sockets(self) -> Mapping[str, CircusSocket]:
-        """The managed sockets, by name."""
-        return self.supervisor.sockets or {}
+    def sockets(self) -> CircusSockets:
+        """The managed sockets, by name. Those that are added before a start are opened by it."""
+        if self.supervisor.sockets is None:
+            from circus.sockets import CircusSockets  # a daemon without sockets does without
+
+            self.supervisor.sockets = CircusSockets()
+        return self.supervisor.sockets
 
     def sockets_info(self) -> list[dict[str, Any]]:
-        return [sock.info() for sock in self.sockets.values()]
+        return [sock.info() for sock in (self.supervisor.sockets or {}).values()]
 
     def get_socket(self, name: str) -> CircusSocket:
-        return self.sockets[name.lower()]
+        """By name, ignoring case. KeyError if unknown."""
+        return self.sockets[name]
 
     def dstats(self) -> Future[dict[str, Any]]:
         """Figures of this process."""
@@ -475,7 +480,7 @@ def _refuse_what_is_missing(httpd: Any) -> None:
 def _managed(sockets: Iterable[CircusSocket] | None) -> CircusSockets | None:
     if not sockets:
         return None
-    from circus.sockets import CircusSockets  # a program without sockets does without
+    from circus.sockets import CircusSockets  # as above
 
     return CircusSockets(sockets)
 

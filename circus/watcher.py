@@ -89,7 +89,7 @@ class Watcher:
         self.live = LiveWatcher(spec, self)
         self.live.on_exit = self._process_ended
         self.arbiter: Any = None
-        self.sockets: Mapping[str, Any] = {}
+        self._sockets: Mapping[str, Any] | None = None
         self.evpub_socket: Any = None
         self._supervisor: Supervisor | None = None
         self._faces: dict[int, Process] = {}
@@ -97,10 +97,18 @@ class Watcher:
 
     # ---- the arbiter it belongs to -----------------------------------------------------------------------------
 
-    def initialize(self, evpub_socket: Any, sockets: Mapping[str, Any], arbiter: Any) -> None:
-        """It belongs to this arbiter now."""
-        self.evpub_socket, self.sockets, self.arbiter = evpub_socket, sockets, arbiter
+    def initialize(self, evpub_socket: Any, sockets: Mapping[str, Any] | None, arbiter: Any) -> None:
+        """It belongs to this arbiter now, whose sockets are those it knows if `sockets` is None."""
+        self.evpub_socket, self._sockets, self.arbiter = evpub_socket, sockets, arbiter
         self._supervisor = arbiter.supervisor
+
+    @property
+    def sockets(self) -> Mapping[str, Any]:
+        """The managed sockets, by name."""
+        if self._sockets is None and self.arbiter is not None:
+            found: Mapping[str, Any] = self.arbiter.sockets  # asked each time: they may have been opened anew
+            return found
+        return self._sockets or {}
 
     def _owner(self) -> Supervisor:
         if self._supervisor is None:

@@ -80,6 +80,13 @@ def exit_text(exit_code: int | None) -> str:
     return f"exit code {exit_code}"
 
 
+def address_text(host: object, port: object, path: object = None) -> str:
+    """Where a socket listens: `host:port` with an IPv6 host in brackets, or the path if that is not None."""
+    if path is not None:
+        return str(path) or "a unix socket without a path"
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
 def to_str(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,11 +15,14 @@ logger = logging.getLogger("circus")
 
 
 class CircusSockets(dict[str, CircusSocket]):
-    """Names are in lower case. `backlog` is that of sockets that `add` makes without one."""
+    """Names are in lower case; `sockets[NAME]` finds them in any.
+
+    `backlog` is that of sockets that `add` makes without one.
+    """
 
     def __init__(self, sockets: Iterable[CircusSocket] | None = None, backlog: int = 2048) -> None:
         super().__init__()
-        self._backlog = backlog
+        self.backlog = backlog
         for sock in sockets or ():
             self.take(sock)
 
@@ -37,17 +41,40 @@ class CircusSockets(dict[str, CircusSocket]):
             raise SocketError(0, "; ".join(faults))
         return made
 
-    def add(self, name: str, **options: Any) -> CircusSocket:
+    def __missing__(self, name: str) -> CircusSocket:
+        if name == name.lower():
+            raise KeyError(name)
+        return self[name.lower()]
+
+    def add(
+        self,
+        name: str,
+        host: str = "localhost",
+        port: int = 8080,
+        family: int | str = socket.AF_INET,
+        type: int | str = socket.SOCK_STREAM,
+        proto: int | str | None = 0,
+        backlog: int | None = None,
+        path: str | None = None,
+        umask: int | None = None,
+        interface: str | None = None,
+        **options: Any,
+    ) -> CircusSocket:
         """Make a socket of this name, not opened. ValueError if there is one."""
-        return self.take(CircusSocket(name, **{"backlog": self._backlog, **options}))
+        self._require_free(name)
+        backlog = self.backlog if backlog is None else backlog
+        given = (host, port, family, type, proto, backlog, path, umask)
+        return self.take(CircusSocket(name, *given, interface=interface, **options))
 
     def take(self, sock: CircusSocket) -> CircusSocket:
         """ValueError if there is one of its name."""
-        name = sock.name.lower()
-        if name in self:
-            raise ValueError(f"there is a socket {sock.name!r} already")
-        self[name] = sock
+        self._require_free(sock.name)
+        self[sock.name.lower()] = sock
         return sock
+
+    def _require_free(self, name: str) -> None:
+        if name.lower() in self:
+            raise ValueError(f"there is a socket {name!r} already: {self[name]}")
 
     def bind_and_listen_all(self) -> None:
         """Open those that are not open. Raises SocketError with every one that cannot be; then none is opened.
@@ -88,7 +115,7 @@ def open_all(sockets: Iterable[CircusSocket]) -> list[CircusSocket]:
     for sock in sockets:
         try:
             if sock.so_reuseport:
-                _try(sock)
+                sock.rehearse()
                 continue
             sock.bind_and_listen()
             sock.set_inheritable(False)  # a program is given it, or is not
@@ -100,11 +127,3 @@ def open_all(sockets: Iterable[CircusSocket]) -> list[CircusSocket]:
             sock.close()
         raise SocketError(0, "; ".join(faults))
     return opened
-
-
-def _try(sock: CircusSocket) -> None:
-    attempt = sock.fresh()
-    try:
-        attempt.bind_and_listen()
-    finally:
-        attempt.close()

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
+from circus.common.convert import address_text
 from circus.options.table import SocketSpec
 from circus.posix import socket_file
 
@@ -26,7 +27,8 @@ class CircusSocket(socket.socket):
     """A `socket.socket` with a name, made from the options of `[socket:NAME]`; opened by `bind_and_listen`.
 
     `family`, `type` and `proto` are numbers of the `socket` module or their names. `umask` is the file mode mask of a
-    unix socket, None for that of this process. After it was opened `host` and `port` are the real ones.
+    unix socket, None for that of this process. After it was opened `host` and `port` are the real ones; a unix socket
+    has None there.
     """
 
     def __init__(
@@ -69,8 +71,8 @@ class CircusSocket(socket.socket):
         self.name = name
         self.socktype = self.type
         self.is_unix = self.family == socket.AF_UNIX
-        self.host = host
-        self.port = int(port)
+        self.host = None if self.is_unix else host
+        self.port = None if self.is_unix else int(port)
         self.path = path
         self.backlog = backlog
         self.umask = umask
@@ -125,20 +127,24 @@ class CircusSocket(socket.socket):
         socket.socket.__init__(sock, fileno=fd)
         address = sock.getsockname()
         is_unix = sock.family == socket.AF_UNIX
-        place = {"path": _path_text(address)} if is_unix else {"host": address[0], "port": address[1]}
+        # Of other families than those of ports these are other numbers: netlink(7), vsock(7).
+        place = {"path": _path_text(address)} if is_unix else {"host": str(address[0]), "port": address[1]}
         sock._describe(name=name, family=sock.family, type=sock.type, proto=sock.proto, **place)
         sock.is_open = sock.is_inherited = True
         return sock
 
     def fresh(self) -> CircusSocket:
-        """Another one of the same options, not opened."""
-        return type(self)(**self._parameters)
+        """Another one of the same options, not opened. Raises SocketError."""
+        try:
+            sock = type(self)(**self._parameters)
+        except OSError as exc:  # no descriptor left
+            raise SocketError(exc.errno or 0, f"Could not make {self}: {exc.strerror or exc}") from exc
+        sock._cfg = self._cfg
+        return sock
 
     @property
     def location(self) -> str:
-        if self.is_unix:
-            return self.path or "a unix socket without a path"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address_text(self.host, self.port, (self.path or "") if self.is_unix else None)
 
     def is_like(self, other: CircusSocket) -> bool:
         """Whether both are of the same options."""
@@ -163,6 +169,8 @@ class CircusSocket(socket.socket):
 
     def bind_and_listen(self) -> None:
         """Raises SocketError; then nothing is bound, and no file was touched."""
+        if self.is_open:
+            raise SocketError(errno.EINVAL, f"{self} is open already")
         try:
             if self.is_unix:
                 self._bind_file()
@@ -192,8 +200,20 @@ class CircusSocket(socket.socket):
         self.bind(found[0][4])
         self.host, self.port = self.getsockname()[:2]
 
+    def rehearse(self) -> None:
+        """Find out whether it can be opened, and at which address, without holding it: one with `so_reuseport` is bound
+        anew for each process. Raises SocketError."""
+        attempt = self.fresh()
+        try:
+            attempt.bind_and_listen()
+            self.host, self.port = attempt.host, attempt.port
+        finally:
+            attempt.close()
+
     def _bind_file(self) -> None:
-        path = self.path or ""
+        path = self.path
+        if not path:
+            raise OSError(errno.EINVAL, "a unix socket needs a path")
         socket_file.require_usable(path)
         if socket_file.is_abstract(path):
             self.bind("\0" + path[1:])

@@ -60,8 +60,11 @@ def test_waiting_result_says_ok_too(name):
             {"sockets": [
                 {"fd": 7, "name": "web", "backlog": 5, "host": "127.0.0.1", "port": 80},
                 {"fd": 8, "name": "api", "backlog": 5, "path": "/run/api.sock"},
+                {"fd": 9, "name": "six", "backlog": 5, "host": "::1", "port": 80},
+                {"fd": 10, "name": "pair", "backlog": 5, "path": ""},
             ]},
-            "7:socket 'web' at 127.0.0.1:80\n8:socket 'api' at /run/api.sock",
+            "7:socket 'web' at 127.0.0.1:80\n8:socket 'api' at /run/api.sock\n"
+            "9:socket 'six' at [::1]:80\n10:socket 'pair' at a unix socket without a path",
         ),
         ("ipython", {"shell": False, "msg": "Could not start ipython kernel"}, "error: Could not start ipython kernel"),
         ("status", {"status": "active"}, "active"),

@@ -51,6 +51,21 @@ def test_what_is_no_signal_is_refused_with_a_text(value):
         convert.to_signum(value)
 
 
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (("127.0.0.1", 80), "127.0.0.1:80"),
+        (("::1", 80), "[::1]:80"),
+        (("fe80::1%eth0", 80), "[fe80::1%eth0]:80"),
+        (("", 80, "/run/web.sock"), "/run/web.sock"),
+        ((None, None, "@abstract"), "@abstract"),
+        (("", 0, ""), "a unix socket without a path"),
+    ],
+)
+def test_address_of_a_socket_has_an_ipv6_host_in_brackets(place, expected):
+    assert convert.address_text(*place) == expected
+
+
 def test_every_signal_comes_back_from_its_name():
     for number in signal.Signals:
         assert convert.to_signum(convert.signal_name(number)) == number
