@@ -14,6 +14,7 @@ from typing import Any
 from circus.common.convert import address_text
 from circus.options.table import SocketSpec
 from circus.posix import socket_file
+from circus.posix.socket_address import place
 
 _DATAGRAMS = (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_RDM)
 _LISTENING = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)
@@ -125,11 +126,7 @@ class CircusSocket(socket.socket):
         """One that this program was started with, open already. OSError if the descriptor is not of a socket."""
         sock = cls.__new__(cls)
         socket.socket.__init__(sock, fileno=fd)
-        address = sock.getsockname()
-        is_unix = sock.family == socket.AF_UNIX
-        # Of other families than those of ports these are other numbers: netlink(7), vsock(7).
-        place = {"path": _path_text(address)} if is_unix else {"host": str(address[0]), "port": address[1]}
-        sock._describe(name=name, family=sock.family, type=sock.type, proto=sock.proto, **place)
+        sock._describe(name=name, family=sock.family, type=sock.type, proto=sock.proto, **place(sock))
         sock.is_open = sock.is_inherited = True
         return sock
 
@@ -269,12 +266,6 @@ class CircusSocket(socket.socket):
             os.unlink(self.path)
         except OSError:  # the directory is not ours to write any more
             pass
-
-
-def _path_text(address: str | bytes) -> str:
-    """A unix address as it is written: an abstract one is bytes that begin with zero."""
-    text = os.fsdecode(address)
-    return "@" + text[1:] if text.startswith("\0") else text
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -45,6 +45,11 @@ class StatsStreamer(Streamer):
         chosen = [name for name in groups if name != CIRCUS] if watcher is None else [res_name(watcher)]
         return [member.pid for name in chosen for member in groups.get(name, ())]
 
+    @property
+    def sockets(self) -> list[tuple[int, str, int]]:
+        """Managed sockets that this process has inherited: descriptor, address, and descriptor in circusd."""
+        return [(fd, address, fd) for fd, address in self._sockets.addresses.items()]
+
     def get_circus_pids(self) -> dict[int, str | None]:
         """Of Circus' own programs, with their names."""
         return {member.pid: member.name for member in self._table.groups().get(CIRCUS, ())}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any, Self
 import pytest
 import zmq
 
-from tests.real.support import PATIENCE, Daemon, Endpoints, Program, ipc_endpoints, is_gone, wait_for
+from tests.real.support import PATIENCE, Daemon, Endpoints, Program, free_port, ipc_endpoints, is_gone, wait_for
 
 pytestmark = pytest.mark.usefixtures("nobody_left")
 
@@ -173,6 +174,120 @@ def test_nobody_listens_so_nobody_is_looked_at(tmp_path: Path) -> None:
         wait_for(lambda: reads_in_some_rounds() == 0)
         with Listener(stats.statspoint) as listener:
             listener.round()
+
+
+# ---- sockets -----------------------------------------------------------------------------------------------------
+
+SOCKETS = """
+statsd = true
+stats_endpoint = ipc://{folder}/stats
+[socket:web]
+host = 127.0.0.1
+port = 0
+[socket:api]
+path = {folder}/api.sock
+[socket:dns]
+type = SOCK_DGRAM
+host = 127.0.0.1
+port = 0
+[socket:own]
+so_reuseport = true
+port = {port}
+[watcher:idle]
+cmd = sleep 1000
+use_sockets = true
+"""
+
+
+@pytest.fixture
+def sockets(tmp_path: Path) -> Iterator[tuple[Daemon, dict[str, dict[str, Any]]]]:
+    """A daemon whose sockets nobody accepts from, and what it says of them."""
+    with Daemon(tmp_path, SOCKETS.format(folder=tmp_path, port=free_port())) as daemon:
+        yield daemon, {each["name"]: each for each in daemon.call("listsockets")["sockets"]}
+
+
+def switches(pid: int) -> int:
+    """How often it has gone to sleep so far."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("voluntary_ctxt_switches:")[2].split()[0])
+
+
+def wake_ups(pid: int) -> int:
+    """Of about a second."""
+    before, end_at = switches(pid), time.monotonic() + 1.1
+    wait_for(lambda: time.monotonic() > end_at)
+    return switches(pid) - before
+
+
+def test_hits_of_each_socket_and_of_all_have_a_topic(
+    tmp_path: Path, sockets: tuple[Daemon, dict[str, dict[str, Any]]]
+) -> None:
+    _, listed = sockets
+    web, api, dns = (listed[name] for name in ("web", "api", "dns"))
+    addresses = {
+        web["fd"]: f"127.0.0.1:{web['port']}", api["fd"]: f"{tmp_path}/api.sock", dns["fd"]: f"127.0.0.1:{dns['port']}",
+    }  # fmt: skip
+    with Listener(f"ipc://{tmp_path}/stats", "stat.sockets") as listener:
+
+        def figures() -> dict[str, dict[str, Any]]:
+            found: dict[str, dict[str, Any]] = {}
+            while "sockets" not in found:
+                topic, payload = listener.receive()
+                found[topic] = payload
+            return found
+
+        idle = wait_for(lambda: (found := figures()) and len(found) == 4 and found)
+        assert idle["sockets"] == {"addresses": [addresses[fd] for fd in sorted(addresses)], "reads": 0}
+        for fd, address in addresses.items():
+            assert idle[f"sockets.{fd}"] == {"fd": fd, "subtopic": fd, "reads": 0, "address": address}
+        with socket.create_connection(("127.0.0.1", web["port"])):
+            busy = wait_for(lambda: (found := figures())["sockets"]["reads"] > 10 and found)
+            assert busy[f"sockets.{web['fd']}"]["reads"] == busy["sockets"]["reads"] <= 110
+        with socket.socket(socket.AF_UNIX) as client, socket.socket(type=socket.SOCK_DGRAM) as sender:
+            client.connect(f"{tmp_path}/api.sock")
+            sender.sendto(b"x", ("127.0.0.1", dns["port"]))
+            waited = [f"sockets.{each['fd']}" for each in (api, dns)]
+            wait_for(lambda: (found := figures()) and all(found[topic]["reads"] for topic in waited))
+
+
+def test_nobody_listens_to_sockets_so_none_is_looked_at(
+    tmp_path: Path, sockets: tuple[Daemon, dict[str, dict[str, Any]]]
+) -> None:
+    daemon, _ = sockets
+    (pid,) = daemon.wait_for(lambda: daemon.pids("circusd-stats"))
+    with Listener(f"ipc://{tmp_path}/stats", "stat.sockets") as listener:
+        listener.receive()
+        assert wake_ups(pid) > 30
+    wait_for(lambda: wake_ups(pid) == 0)
+    with Listener(f"ipc://{tmp_path}/stats", "stat.idle") as listener:
+        listener.receive()
+        wait_for(lambda: wake_ups(pid) < 20)
+
+
+def test_what_it_has_not_inherited_is_not_shown(
+    tmp_path: Path, sockets: tuple[Daemon, dict[str, dict[str, Any]]]
+) -> None:
+    daemon, listed = sockets
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    with Stats(folder, daemon.endpoints) as stats, Listener(stats.statspoint) as listener:
+        listener.wait_for("idle", daemon.pids("idle"))
+        found = [topic for _ in range(3) for topic in listener.round()]
+        assert len(listed) == 4 and not [topic for topic in found if topic.startswith("sockets")]
+
+
+def test_another_circusd_stats_sees_the_sockets_that_a_reloadconfig_has_opened(tmp_path: Path) -> None:
+    config = f"statsd = true\nstats_endpoint = ipc://{tmp_path}/stats\n" + "[watcher:w]\ncmd = sleep 1000\n"
+    first, second = (f"[socket:{name}]\npath = {tmp_path}/{name}.sock\n" for name in ("first", "second"))
+    with Daemon(tmp_path, config + first) as daemon:
+        before = daemon.wait_for(lambda: daemon.pids("circusd-stats"))
+        with Listener(f"ipc://{tmp_path}/stats", "stat.sockets") as listener:
+            wait_for(lambda: listener.receive()[1].get("addresses") == [f"{tmp_path}/first.sock"])
+        daemon.write_config(config + second)
+        assert daemon.call("reloadconfig", waiting=True)["status"] == "ok"
+        daemon.wait_for(lambda: daemon.pids("circusd-stats") not in (before, []))
+        with Listener(f"ipc://{tmp_path}/stats", "stat.sockets") as listener:
+            wait_for(lambda: listener.receive()[1].get("addresses") == [f"{tmp_path}/second.sock"])
 
 
 # ---- whom it follows ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from pathlib import Path
 
@@ -22,8 +23,9 @@ pytestmark = pytest.mark.usefixtures("nobody_left")
 class Known:
     """What a collector asks of a streamer, with this process as the only one."""
 
-    def __init__(self, publisher: StatsPublisher) -> None:
+    def __init__(self, publisher: StatsPublisher, sockets: list[tuple[socket.socket, str, int]] | None = None) -> None:
         self.publisher = publisher
+        self.sockets = sockets or []
 
     def get_pids(self, name: str) -> list[int]:
         return [os.getpid()]
@@ -56,6 +58,32 @@ def test_collector_publishes_processes_and_their_sum(tmp_path: Path, watcher: st
     assert [each[2]["name"] for each in found if each and each[1]] == [name]
 
 
+def test_collector_of_sockets_publishes_how_often_each_was_ready(tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/stats"
+    publisher, loop = StatsPublisher(endpoint), Loop()
+    with socket.create_server(("127.0.0.1", 0)) as busy, socket.create_server(("127.0.0.1", 0)) as idle:
+        closed = socket.create_server(("127.0.0.1", 0))
+        closed.close()
+        sockets = [(busy, "busy", 5), (idle, "idle", 6), (closed, "closed", 7)]
+        collector = SocketStatsCollector(Known(publisher, sockets), "sockets", 0.1, loop)
+        collector.start()
+        thread = threading.Thread(target=loop.run)
+        thread.start()
+        try:
+            with StatsClient(endpoint) as client, socket.create_connection(busy.getsockname()):
+                wait_for(lambda: (client.receive(PATIENCE) or ("", "", {"reads": 0}))[2]["reads"] > 0)
+                found = {subtopic: figures for _, subtopic, figures in (client.receive(PATIENCE) for _ in range(6))}
+        finally:
+            loop.call(collector.stop)
+            loop.stop()
+            thread.join()
+            publisher.stop()
+            loop.close()
+    assert set(found) == {"5", "6", None}
+    assert found["6"] == {"fd": 6, "subtopic": 6, "reads": 0, "address": "idle"}
+    assert found[None]["addresses"] == ["busy", "idle"] and found[None]["reads"] > 0
+
+
 def test_streamer_is_a_statistics_daemon(tmp_path: Path) -> None:
     with Daemon(tmp_path, "[watcher:My web]\ncmd = sleep 60\n") as daemon:
         where = daemon.endpoints.control, daemon.endpoints.pubsub, f"ipc://{tmp_path}/own-stats"
@@ -68,6 +96,7 @@ def test_streamer_is_a_statistics_daemon(tmp_path: Path) -> None:
             assert streamer.get_pids("My web") == streamer.get_pids() == daemon.pids("My web")
             assert streamer.get_watchers() == ["circus", "my_web"]
             wait_for(lambda: "circusd" in streamer.get_circus_pids().values())  # answered apart from the watchers
+            assert streamer.sockets == []
         finally:
             streamer.stop()
             thread.join()

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import time
 import pytest
 import zmq
 
-from tests.real.support import PATIENCE, ROOT
+from tests.real.support import PATIENCE, ROOT, Daemon
 from tests.real.terminal import Terminal
 
 pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
@@ -395,6 +396,61 @@ def test_screen_of_200_by_60_shows_more_processes_and_more_of_each(feed, tmp_pat
     assert pids(lines) == [*range(1179, 1125, -1)]
     assert " ".join(lines[3].split()) == "PID CPU (%) MEMORY (%) AGE (s) RSS CPU TIME USER COMMAND"
     assert lines[4].split() == ["1179", "11.79", "0.50", "3821.50", "31.05M", "0:02.10", "www", "python3"]
+
+
+def sockets_on_screen(lines):
+    """The rows below the name of the group, up to the rule."""
+    head = next((number for number, line in enumerate(lines) if line.startswith("sockets  ")), None)
+    return [] if head is None else [line.rstrip() for line in lines[head:-2] if line.strip()]
+
+
+def test_sockets_fit_the_screen_in_the_order_of_their_descriptors(tmp_path):
+    sockets = [
+        {"fd": 12, "subtopic": 12, "reads": 0, "address": "/run/" + "x" * 80},
+        {"fd": 5, "subtopic": 5, "reads": 31, "address": "127.0.0.1:8000"},
+        {"fd": 7, "subtopic": 7, "reads": 100, "address": "[::1]:8000"},
+    ]
+    with Feed({}, sockets) as feed, Screen(tmp_path, "--endpoint", feed.endpoint) as screen:
+        lines = screen.see(lambda lines: len(sockets_on_screen(lines)) == 6)
+        assert sockets_on_screen(lines) == [
+            "sockets  3 sockets",
+            "   ADDRESS" + " " * 57 + "HITS",
+            "  127.0.0.1:8000" + " " * 52 + "31",
+            "  [::1]:8000" + " " * 56 + "100",
+            "  /run/" + "x" * 59 + "~ 0",
+            " " * 68 + "131 (sum)",
+        ]
+        screen.resize(40, 12)
+        lines = screen.see(lambda lines: lines[1] == "-" * 40 and len(sockets_on_screen(lines)) == 6)
+        assert [line.split() for line in sockets_on_screen(lines)[1:]] == [
+            ["ADDRESS", "HITS"], ["127.0.0.1:8000", "31"], ["[::1]:8000", "100"], ["/run/" + "x" * 20 + "~", "0"],
+            ["131", "(sum)"],
+        ]  # fmt: skip
+        screen.type("/8000\n")
+        lines = screen.see(lambda lines: len(sockets_on_screen(lines)) == 5)
+        assert sockets_on_screen(lines)[0] == "sockets  2 of 3 sockets"
+
+
+def test_sockets_of_a_real_circusd_show_who_waits(tmp_path):
+    config = f"""
+        statsd = true
+        stats_endpoint = ipc://{tmp_path}/stats
+        [socket:api]
+        path = {tmp_path}/api.sock
+        [watcher:idle]
+        cmd = sleep 1000
+        use_sockets = true
+        """
+    with Daemon(tmp_path, config) as daemon:
+        daemon.wait_for(lambda: daemon.pids("idle"))
+        with Screen(tmp_path, "--endpoint", f"ipc://{tmp_path}/stats", width=160) as screen:
+            lines = screen.see(lambda lines: len(sockets_on_screen(lines)) == 4)
+            assert sockets_on_screen(lines)[2].split() == [f"{tmp_path}/api.sock", "0"]
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(f"{tmp_path}/api.sock")  # nobody accepts it
+                screen.see(lambda lines: int(sockets_on_screen(lines)[2].split()[1]) > 10)
+        done = top("--endpoint", f"ipc://{tmp_path}/stats", "--once", env={**os.environ, "COLUMNS": "160"})
+        assert sockets_on_screen([*done.stdout.splitlines(), ""])[0] == "sockets  1 socket"
 
 
 def test_keys_move_through_all_processes(screen):

@@ -1,4 +1,4 @@
-"""What circusd-stats publishes: figures of one process, and of all processes of a watcher together. Pure."""
+"""What circusd-stats publishes: figures of one process or socket, and of all of a group together. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from circus.common.names import NOT_AVAILABLE, STATS_TOPIC
+
+SOCKETS = "sockets"
+"""The group of the managed sockets."""
 
 
 def process(figures: Mapping[str, Any], name: str | None) -> dict[str, Any]:
@@ -32,5 +35,16 @@ def _numbers(figures: Sequence[Mapping[str, Any]], key: str) -> list[float] | No
     return None if NOT_AVAILABLE in values else values
 
 
-def topic(group: str, pid: int | None = None) -> str:
-    return f"{STATS_TOPIC}.{group}" if pid is None else f"{STATS_TOPIC}.{group}.{pid}"
+def socket(fd: int, address: str, reads: int) -> dict[str, Any]:
+    """Of one socket. `reads`: how often it was ready."""
+    return {"fd": fd, "subtopic": fd, "reads": reads, "address": address}
+
+
+def sockets(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of all sockets together."""
+    return {"addresses": [each["address"] for each in figures], "reads": sum(each["reads"] for each in figures)}
+
+
+def topic(group: str, member: int | None = None) -> str:
+    """`member`: a process, or the descriptor of a socket."""
+    return f"{STATS_TOPIC}.{group}" if member is None else f"{STATS_TOPIC}.{group}.{member}"

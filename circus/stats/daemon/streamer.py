@@ -1,6 +1,6 @@
 """The statistics daemon: follows the events of circusd, looks at every process once a second, and publishes it.
 
-No process is looked at without a subscriber: the socket is an XPUB, which is a PUB that tells who subscribes.
+Nothing is looked at without a subscriber: the socket is an XPUB, which is a PUB that tells who subscribes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from circus.common.messages import event_frames
-from circus.common.names import split_topic
+from circus.common.names import RELOAD, START, STOP, split_topic
 from circus.exc import CallError
 from circus.loop import Loop, Timer
 from circus.posix.info import InfoCache
 from circus.posix.parent import call_when_gone
 from circus.stats.daemon import payload
 from circus.stats.daemon.questions import ANSWER_TIMEOUT, Questions
+from circus.stats.daemon.socket_watch import SocketWatch
 from circus.stats.daemon.table import Member, Table
 from circus.wire.endpoint import bind, connect
 from circus.wire.polled import PolledSocket, taking, watch_tunnel
@@ -40,6 +41,9 @@ AWAY_DELAY = 2.0
 
 # Messages a slow subscriber may be behind: some rounds of a thousand processes. The usual 1,000 are not one.
 BACKLOG = 20_000
+
+# With these events of a watcher circusd may have closed sockets that it used.
+_SOCKETS_MAY_HAVE_CHANGED = (START, STOP, RELOAD)
 
 
 class Streamer:
@@ -65,6 +69,7 @@ class Streamer:
         self._questions = Questions(self.loop, endpoint, self._ssh, self._silent, self._fail)
         self._table = Table(os.getpid())
         self._cache = InfoCache()
+        self._sockets = SocketWatch(self.loop)
         context: zmq.Context[Any] = zmq.Context.instance()
         self._events: zmq.Socket[bytes] = context.socket(zmq.SUB)
         self._output: zmq.Socket[bytes] = context.socket(zmq.XPUB)
@@ -128,11 +133,14 @@ class Streamer:
             return  # nothing of circusd's
         if self._table.happened(watcher, event, pid):
             self._ask_about(watcher)
+        if self._sockets and event in _SOCKETS_MAY_HAVE_CHANGED:
+            self._ask_about_sockets()
 
     def _synchronise(self) -> None:
         """Ask for everything."""
         self._sync_at = time.monotonic() + SYNC_DELAY
         self._questions.ask(self._daemon_told, "dstats")
+        self._ask_about_sockets()
         self._questions.ask(self._watchers_told, "list")
 
     def _daemon_told(self, reply: dict[str, Any]) -> None:
@@ -151,6 +159,9 @@ class Streamer:
     def _ask_about(self, watcher: str) -> None:
         self._table.asked(watcher)
         self._questions.ask(lambda reply: self._table.answered(watcher, reply.get("pids")), "list", watcher)
+
+    def _ask_about_sockets(self) -> None:
+        self._questions.ask(lambda reply: self._sockets.told(reply.get("sockets", ())), "listsockets")
 
     def _silent(self) -> None:
         self._table.unanswered()
@@ -177,6 +188,7 @@ class Streamer:
         elif not self._subscribed and self._round is not None:
             self._round.cancel()
             self._round = None
+        self._sockets.want(self._is_wanted(payload.topic(payload.SOCKETS).encode()))
 
     def _begin(self) -> None:
         """There is a subscriber. CPU use is told since the last look, so there is one now that is not published."""
@@ -193,6 +205,14 @@ class Streamer:
         next_at = due_at + self._delay * (1 + max(0, int((now - due_at) / self._delay)))
         self._round = self.loop.call_at(next_at, lambda: self._publish_round(next_at))
         self._look(publish=True)
+        self._publish_sockets()
+
+    def _publish_sockets(self) -> None:
+        told = self._sockets.take() if self._is_wanted(payload.topic(payload.SOCKETS).encode()) else []
+        for figures in told:
+            self._send(payload.topic(payload.SOCKETS, figures["fd"]), figures)
+        if told:
+            self._send(payload.topic(payload.SOCKETS), payload.sockets(told))
 
     def _look(self, publish: bool) -> None:
         for group, members in self._table.groups().items():

@@ -40,5 +40,11 @@ def test_the_total_of_nobody_is_nothing() -> None:
     assert payload.total([]) == {"pid": [], "cpu": 0.0, "mem": 0, "age": "N/A"}
 
 
+def test_a_socket_has_its_descriptor_as_subtopic_its_address_and_its_hits() -> None:
+    web, api = payload.socket(7, "127.0.0.1:80", 3), payload.socket(9, "/run/api.sock", 0)
+    assert web == {"fd": 7, "subtopic": 7, "reads": 3, "address": "127.0.0.1:80"}
+    assert payload.sockets([web, api]) == {"addresses": ["127.0.0.1:80", "/run/api.sock"], "reads": 3}
+
+
 def test_topics_of_a_watcher_and_of_a_process() -> None:
     assert (payload.topic("a"), payload.topic("a", 12)) == ("stat.a", "stat.a.12")
