@@ -243,7 +243,6 @@ class _Runs:
         while True:
             try:
                 arbiter = Arbiter.from_spec(spec, self._path, inherited)
-                inherited = {}  # from now on among the listeners
                 for name, value in self._chosen.items():
                     setattr(arbiter, name, value)
                 restart, listeners = arbiter.run(listeners, listening)

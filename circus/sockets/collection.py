@@ -94,7 +94,6 @@ class CircusSockets(dict[str, CircusSocket]):
             if other is not None and other.is_intact and sock.is_like(other) and not sock.is_open:
                 sock.close()
                 self[name] = others.pop(name)
-        self.inherit({name: others.pop(name) for name, sock in list(others.items()) if sock.is_inherited})
 
     def inherit(self, inherited: Mapping[str, CircusSocket]) -> None:
         """Sockets that circusd was started with: each takes the place of one of its name, which is not opened."""
@@ -104,8 +103,10 @@ class CircusSockets(dict[str, CircusSocket]):
             self[name] = sock
 
     def close_all(self) -> None:
+        """But those that circusd was started with: it could not open them again for its next run."""
         for sock in self.values():
-            sock.close()
+            if not sock.is_inherited:
+                sock.close()
 
 
 def open_all(sockets: Iterable[CircusSocket]) -> list[CircusSocket]:

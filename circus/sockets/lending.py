@@ -49,6 +49,8 @@ class Lending:
             if not sock.so_reuseport or name in named  # else nobody would use it
         }
         listen = tuple((name, fds[name]) for name in use.listen)
+        for _, fd in listen:  # as systemd hands them over, and programs made for that expect
+            os.set_blocking(fd, True)
         passed = {name for name in fds if use.every or name in use.mentioned}
         numbers = {name: self._beyond(fd, FIRST + len(listen)) if name in passed else fd for name, fd in fds.items()}
         stdin = fds[use.stdin] if use.stdin else None

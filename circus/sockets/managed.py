@@ -113,9 +113,10 @@ class CircusSocket(socket.socket):
 
     def adjust(self, spec: SocketSpec) -> None:
         """Go on under other options, of those that an open socket takes."""
+        if spec.blocking != self._parameters["blocking"]:  # else as it is: a program may have been given it otherwise
+            self.setblocking(spec.blocking)
         self._parameters.update(_arguments(spec))
         self.backlog, self.umask, self.replace = spec.backlog, spec.umask, spec.replace_socket
-        self.setblocking(spec.blocking)
         if self.is_open and self.socktype in _LISTENING:
             self.listen(self.backlog)
         if self._file is not None and self.path is not None and self.umask is not None and self.is_intact:

@@ -182,6 +182,37 @@ def test_program_that_makes_another_arbiter_of_the_same_sockets_serves_again(tmp
     assert not os.path.lexists(tmp_path / "web.sock")
 
 
+GREEN = """
+    from gevent import monkey; monkey.patch_all()
+    import socket, sys
+    import gevent
+    from circus.green import get_arbiter
+    from circus.sockets import CircusSocket
+
+    control, pubsub, folder, server = sys.argv[1:]
+    sockets = [CircusSocket("web", "127.0.0.1", 0), CircusSocket("api", path=f"{folder}/api.sock", umask=0o077)]
+    watcher = {"name": "w", "cmd": sys.executable, "args": ["-c", server, "$(circus.sockets.web)"], "use_sockets": True}
+    arbiter = get_arbiter([watcher], controller=control, pubsub_endpoint=pubsub, sockets=sockets)
+    running = gevent.spawn(arbiter.start)
+    while not sockets[0].is_open:
+        gevent.sleep(0.01)
+    client = socket.create_connection((sockets[0].host, sockets[0].port))
+    assert int(client.recv(20)) in arbiter.get_watcher("w").pids
+    assert [each["name"] for each in arbiter.sockets_info()] == ["web", "api"]
+    arbiter.stop()
+    running.get()
+    print("done", flush=True)
+"""
+
+
+def test_sockets_work_beside_greenlets(tmp_path: Path) -> None:
+    pytest.importorskip("gevent")
+    with host_program(GREEN, tmp_path, *ipc_endpoints(tmp_path), str(tmp_path), SERVER) as program:
+        assert program.wait() == 0, program.output
+        assert "done" in program.output
+    assert not os.path.lexists(tmp_path / "api.sock")
+
+
 # ---- get_arbiter -------------------------------------------------------------------------------------------------
 
 

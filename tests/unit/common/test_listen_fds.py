@@ -21,6 +21,9 @@ from circus.common.listen_fds import names_of
         ("3", "web-2:web:web", ["web-2", "web", "web-3"]),
         ("1", "web:admin", ["web"]),
         ("2", ":web", ["unknown", "web"]),
+        ("1000", "web", ["web", "unknown", *(f"unknown-{number}" for number in range(2, 1000))]),
+        ("1000000000", "web", []),  # nonsense, and nobody has the memory to count so far
+        ("9" * 5000, "web", []),
     ],
 )
 def test_each_descriptor_has_a_name_of_its_own(count, given, names):
