@@ -50,6 +50,7 @@ class Program(NamedTuple):
     fails: str = ""  # why it cannot be executed
     forks_in: float = 0.0  # how long executing it takes
     leaves: int = 0  # descendants that outlive it
+    serves: bool = True  # it takes the connections that wait, as long as it runs
     below: str = "tame"  # or "stubborn" (SIGKILL only), "stuck" (not at all), "growing" (one more, once), "foreign"
 
 
@@ -110,6 +111,10 @@ class Sim:
         self._hook_tickets: set[int] = set()
         self._hanging: set[int] = set()  # watchers whose first hook never returns
         self._open: set[int] = set()  # watchers with open streams
+        self._listening: set[int] = set()  # watchers whose sockets are watched
+        self._backlog: set[int] = set()  # watchers at whose sockets a connection waits
+        self.used: dict[int, float] = {}  # processor time by watcher key, and how long ago there was a connection
+        self.connected: dict[int, float] = {}
         self._begun: set[int] = set()  # watchers between their `start` and `stop` events
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -218,6 +223,27 @@ class Sim:
         """The hook that runs returns at last."""
         self._hook_returns(watcher.key, ok)
         self.settle()
+
+    def connect(self, watcher: Watcher) -> None:
+        """A connection to the socket of this watcher; it waits until a program takes it."""
+        self._backlog.add(watcher.key)
+        if not self.arbiter.quitting:
+            self._call(watcher.key)
+        if any(child.program.serves for child in self.alive(watcher)):
+            self._backlog.discard(watcher.key)
+        self.settle()
+
+    def waits(self, watcher: Watcher) -> bool:
+        """A connection waits."""
+        return watcher.key in self._backlog
+
+    def listens(self, watcher: Watcher) -> bool:
+        return watcher.key in self._listening
+
+    def _call(self, key: int) -> None:
+        if key in self._listening:
+            self._listening.discard(key)
+            self._fact(events.Connection(key))
 
     def executed(self, watcher: Watcher, failed: str = "") -> None:
         """The first program with `forks_in=NEVER` was executed, or could not be."""
@@ -350,6 +376,8 @@ class Sim:
         child.pid = 10_000 + child.serial
         child.descendants = [child.pid + 100_000 * (n + 1) for n in range(child.program.leaves)]
         self._fact(events.Spawned(child.key, child.serial, child.pid, 1e9 + self.now))
+        if child.program.serves:
+            self._backlog.discard(child.key)
         self._later(child.program.lives, lambda: self._end(child, child.program.code))
 
     def _end(self, child: Child, code: int) -> None:
@@ -450,6 +478,25 @@ class Sim:
         self._told.append(f"close {self._names[action.key]}")
         self._later(self.stream_delay, lambda: self._fact(events.StreamsClosed(action.key)))
 
+    # ---- performing: sockets ---------------------------------------------------------------------------------------
+
+    def _on_listen(self, action: actions.Listen) -> None:
+        self._expect(action.key not in self._forgotten, action, "for a watcher that is gone")
+        self._expect(action.wanted != (action.key in self._listening), action, "twice")
+        self._told.append(f"{'listen' if action.wanted else 'hush'} {self._names[action.key]}")
+        if not action.wanted:
+            self._listening.discard(action.key)
+            return
+        self._listening.add(action.key)
+        if action.key in self._backlog:
+            self._later(0.0, lambda: self._call(action.key))
+
+    def _on_look(self, action: actions.Look) -> None:
+        self._expect(action.key not in self._forgotten, action, "for a watcher that is gone")
+        self._told.append(f"look {self._names[action.key]}")
+        looked = events.Looked(action.key, self.used.get(action.key, 0.0), self.connected.get(action.key))
+        self._later(0.0, lambda: self._fact(looked))
+
     # ---- performing: words -------------------------------------------------------------------------------------
 
     def _on_publish(self, action: actions.Publish) -> None:
@@ -471,6 +518,7 @@ class Sim:
         self._expect(action.key not in self._forgotten, action, "twice")
         self._expect(action.keep or action.key not in self._open, action, "with open streams")
         self._forgotten.add(action.key)
+        self._listening.discard(action.key)
         self._told.append(f"forget {self._names[action.key]}{' but keep it' if action.keep else ''}")
         for child in self.children.values():
             if child.key == action.key:
@@ -487,6 +535,7 @@ class Sim:
         self._expect(not self.waiting, action, f"although {self.waiting} are not answered")
         self._expect(all(map(_may_be_left, self.children.values())), action, "although processes live")
         self._expect(self._open <= self._forgotten, action, "with open streams")
+        self._expect(not self._listening, action, "while sockets are watched")
         self.exit = action
         self._told.append("exit to restart" if action.restart else "exit")
 
@@ -501,6 +550,7 @@ class Sim:
         assert wake_at is None or wake_at > self.now, "wakes up for nothing"
         for watcher in self.arbiter.everyone() if self._checks else ():
             self._check_processes(watcher)
+            self._check_sleep(watcher)
             _check_counts(watcher)
             if watcher.phase is Phase.STOPPED:
                 assert watcher.key not in self._open, f"{watcher.name}: stopped with open streams"
@@ -515,8 +565,17 @@ class Sim:
         not_down = [rank for rank, watcher in watchers if not watcher.is_stopped and watcher.key in self._to_stop]
         last = min(not_down, default=NEVER)
         for rank, watcher in watchers:
-            by_itself = watcher.trouble or not watcher.spec.respawn
+            by_itself = watcher.trouble or not watcher.spec.respawn or watcher.spec.on_demand
             assert watcher.is_running or by_itself or rank <= last, f"{watcher.name}: stopped too early"
+
+    def _check_sleep(self, watcher: Watcher) -> None:
+        listens = watcher.key in self._listening
+        if watcher.is_sleeping and watcher.pool.target:
+            assert listens or watcher.wake_at(), f"{watcher.name}: it sleeps and nothing will ever wake it"
+            assert not (listens and self.waits(watcher)), f"{watcher.name}: it sleeps although a connection waits"
+        elif listens:
+            may_idle = watcher.phase is Phase.ACTIVE and watcher.spec.idle_timeout
+            assert may_idle, f"{watcher.name}: its sockets are watched in phase {watcher.phase}"
 
     def _bury(self) -> None:
         """Forget the dead of whom the machine knows nothing any more."""

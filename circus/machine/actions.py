@@ -66,6 +66,19 @@ class CloseStreams(NamedTuple):
     key: int
 
 
+class Listen(NamedTuple):
+    """Tell of the next connection that waits at a socket of the watcher, once, by `Connection`; or no more."""
+
+    key: int
+    wanted: bool
+
+
+class Look(NamedTuple):
+    """See whether the watcher is at work. Answered by `Looked`."""
+
+    key: int
+
+
 class Publish(NamedTuple):
     """An event for subscribers. The runtime adds `time` unless it is there."""
 
@@ -100,4 +113,7 @@ class Exit(NamedTuple):
     restart: bool
 
 
-Action = Spawn | Signal | Inspect | RunHook | OpenStreams | CloseStreams | Publish | Log | Forget | Reply | Exit
+Action = (
+    Spawn | Signal | Inspect | RunHook | OpenStreams | CloseStreams | Listen | Look | Publish | Log
+    | Forget | Reply | Exit
+)

@@ -15,9 +15,11 @@ from circus.machine import jobs
 from circus.machine.actions import Action, Exit, Forget, Publish, Reply, Spawn
 from circus.machine.deadlines import Deadlines
 from circus.machine.events import (
+    Connection,
     Event,
     Exited,
     HookDone,
+    Looked,
     Refused,
     Remains,
     Spawned,
@@ -249,6 +251,10 @@ class Arbiter:
                 watcher.refused(serial, text)
             case HookDone(_, ticket, ok):
                 watcher.hook_done(now, ticket, ok)
+            case Connection(_):
+                watcher.connection(now)
+            case Looked(_, used, connected):
+                watcher.looked(now, used, connected)
             case _:  # StreamsClosed
                 watcher.streams_closed()
         self._touch(watcher)

@@ -84,6 +84,15 @@ class Backoff:
         self._context.deadlines.set((Timer.SLOT, wid), None)
         self.over(wid)
 
+    def forgive_one(self, wid: int) -> None:
+        """A process of this number ended well: what was before does not count any more."""
+        self.slots.pop(wid, None)
+
+    def go_on(self) -> None:
+        """All deadlines were dropped; what waits does so in the next round."""
+        for wid in self._empty:
+            self._context.deadlines.set((Timer.SLOT, wid), self.slots[wid].retry_at)
+
     def forgive(self) -> None:
         """Forget every death; nothing waits any more."""
         for wid in self.slots:

@@ -26,6 +26,8 @@ class Timer(Enum):
     EARLY_EXIT = "processes have lived for a moment"
     HOOK = "a hook is waited for no longer"
     STREAMS = "the end of the output is waited for no longer"
+    WAKE = "a watcher that sleeps may be woken again"
+    IDLE = "it is looked whether a watcher is at work"
     START_TIMEOUT = "others wait no longer for a start"
     STOP_TIMEOUT = "others wait no longer for a stop"
 

@@ -62,4 +62,19 @@ class StreamsClosed(NamedTuple):
     key: int
 
 
-Event = Spawned | SpawnFailed | Exited | Remains | Refused | HookDone | StreamsClosed
+class Connection(NamedTuple):
+    """A connection, or a datagram, waits at a socket of the watcher. Its sockets are not watched any more."""
+
+    key: int
+
+
+class Looked(NamedTuple):
+    """Answer to `Look`. `used` is the processor time of its processes and all below them, in seconds; `connected` how
+    long ago there was a connection to its sockets: 0 if there is one, or if that is not known; None: none was seen."""
+
+    key: int
+    used: float
+    connected: float | None
+
+
+Event = Spawned | SpawnFailed | Exited | Remains | Refused | HookDone | StreamsClosed | Connection | Looked

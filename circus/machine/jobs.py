@@ -38,12 +38,14 @@ def stopped(watcher: Watcher) -> Goal:
 
 
 def up(watcher: Watcher, stops: int) -> Goal:
-    """It is active and complete, or its start failed, which is an answer too."""
+    """It is active and complete, or sleeps, or its start failed, which is an answer too."""
     early_exits = watcher.early_exits
 
     def check(watcher: Watcher) -> Outcome | None:
         if not watcher.wanted:
             return _down(watcher, stops)
+        if watcher.is_sleeping:
+            return REACHED
         if watcher.phase is Phase.ACTIVE and watcher.pool.is_complete:
             return _unless_early(watcher, early_exits)
         return _refused(watcher) or _failing(watcher)
@@ -61,6 +63,8 @@ def replaced(watcher: Watcher, stops: int) -> Goal:
             return Outcome(f"{watcher.name}: {watcher.trouble or 'not reloaded, the old processes stay'}")
         if not watcher.wanted:
             return _down(watcher, stops)
+        if watcher.is_sleeping:
+            return REACHED
         is_done = watcher.phase is Phase.ACTIVE and not watcher.pool.reloading
         if is_done and not watcher.table.has_older(generation):
             return _unless_early(watcher, early_exits)
@@ -76,6 +80,8 @@ def settled(watcher: Watcher) -> Goal:
     def check(watcher: Watcher) -> Outcome | None:
         if watcher.is_stopped:
             return _down(watcher, stops) if is_wanted and watcher.stops == stops else REACHED
+        if watcher.is_sleeping:
+            return REACHED
         if watcher.is_settled:
             return _unless_early(watcher, early_exits)
         return _refused(watcher) or _failing(watcher)

@@ -44,6 +44,7 @@ class Pool:
         self._tickets: dict[int, Process] = {}  # of hooks that processes wait for
         self._respawns_left = 0  # of a watcher that does not respawn
         self._not_retried = 0  # what a reload could not start is not tried again before the next request
+        self._done = 0  # on demand: places of processes that ended well, empty until the next request or round
         self._spawns_this_turn = 0
         self._next_spawn_at = 0.0
 
@@ -56,7 +57,7 @@ class Pool:
 
     def missing(self) -> int:
         """Processes to start now; negative if there are too many. Numbers in a pause count as held."""
-        missing = self.target - self._held() - len(self._backoff) - self._not_retried
+        missing = self.target - self._held() - len(self._backoff) - self._not_retried - self._done
         return missing if self._context.spec.respawn else min(missing, self._respawns_left)
 
     def _held(self) -> int:
@@ -70,9 +71,11 @@ class Pool:
 
     @property
     def is_finished(self) -> bool:
-        """Nothing runs, and what does not respawn is not started again."""
+        """Nothing runs, and it is not to be started again: not at all, or not before the next connection."""
+        if len(self._table):
+            return False
         spec = self._context.spec
-        return not spec.respawn and not spec.on_demand and not len(self._table) and self.missing() <= 0
+        return not self.reloading if spec.on_demand else not spec.respawn and self.missing() <= 0
 
     def reason(self, now: float) -> str:
         """For people: what keeps it from being complete; empty if nothing does."""
@@ -94,16 +97,19 @@ class Pool:
     # ---- requests -----------------------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
-        """From nothing."""
+        """From nothing. What still waits after a crash goes on waiting."""
         self.reloading = self.sequential = False
         self._next_spawn_at = now
-        self.start_again()
+        self._try_all()
 
     def start_again(self) -> None:
         """What waits, ended or was given up is started once more."""
-        self._clear_failures()
         self._backoff.forgive()
-        self._not_retried = 0
+        self._try_all()
+
+    def _try_all(self) -> None:
+        self._clear_failures()
+        self._not_retried = self._done = 0
         older = self._table.current_before(self.generation) if self.sequential else 0
         self._respawns_left = max(0, self.target - self._table.current_of(self.generation) - older)
 
@@ -113,7 +119,7 @@ class Pool:
         self.sequential = sequential or self._context.spec.singleton
         self._clear_failures()
         self._backoff.forgive()
-        self._not_retried = 0
+        self._not_retried = self._done = 0
         if not self.sequential:
             self._respawns_left = self.target
 
@@ -128,6 +134,7 @@ class Pool:
         target, old = self.target, self._context.spec
         self._context.spec = spec
         self._not_retried = 0
+        self._done = max(0, self._done - max(0, target - self.target)) if spec.on_demand else 0
         self._respawns_left += max(0, self.target - target)
         if (spec.max_age, spec.max_age_variance) != (old.max_age, old.max_age_variance):
             for process in self._table.in_state(State.UP):
@@ -137,7 +144,6 @@ class Pool:
         """No further process is started; `stopping` ends the others."""
         self.reloading = self.sequential = False
         self._clear_failures()
-        self._backoff.forgive()
         for process in self._table.in_state(State.PLANNED):
             self.cancel(process)
 
@@ -215,7 +221,10 @@ class Pool:
     def died(self, process: Process, now: float) -> str:
         """A death that was not asked for: pause if it happens again and again, and give up in the end."""
         spec, text = self._context.spec, exit_text(process.exit_code)
-        if not spec.respawn:
+        if spec.on_demand and process.exit_code == 0:
+            self._done_well(process)
+            return ""
+        if not spec.respawn and not spec.on_demand:
             self._context.trouble = f"ended: {text}" if process.exit_code else ""
             return ""
         if process.generation != self.generation:
@@ -229,6 +238,12 @@ class Pool:
         if has_fallback and (verdict.delay > 0 or verdict.given_up):
             self._abort_reload(now, f"its new processes end at once ({text})", leave_out=verdict.given_up)
         return ""
+
+    def _done_well(self, process: Process) -> None:
+        """It has served whom it was started for; of an older generation it is replaced by one of the newest."""
+        self._backoff.forgive_one(process.wid)
+        if process.generation == self.generation:
+            self._done += 1
 
     def gone(self, process: Process) -> None:
         """Dead, with all its descendants."""
@@ -378,7 +393,7 @@ class Pool:
         self.aborted_reloads += 1
         self.reloading = self.sequential = False
         self._clear_failures()
-        self._respawns_left = 0
+        self._respawns_left = self._done = 0
         current = self._table.current()
         too_many = max(0, len(current) - self.target)
         dismissed = [p for p in current if p.generation == self.generation][:too_many]

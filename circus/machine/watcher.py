@@ -11,7 +11,8 @@ stop lets the stop come to its end and then starts, so that hooks and events alw
 
 What is decided where: here the phases of life; `pool` how many processes there are, and of which generation;
 `termination` how one of them ends; `backoff` which worker numbers wait after a death; `stopping` the steps of a stop;
-`awaited_hook` when the hook of a phase has answered; `progress_timeout` how long others wait for a start or a stop.
+`awaited_hook` when the hook of a phase has answered; `progress_timeout` how long others wait for a start or a stop;
+`on_demand` when one that sleeps is woken, and `idle_timeout` when it may sleep again.
 They share a `Context`; none of them knows the watcher.
 """
 
@@ -26,6 +27,8 @@ from circus.machine.awaited_hook import AwaitedHook
 from circus.machine.backoff import Backoff
 from circus.machine.context import Context
 from circus.machine.deadlines import Timer
+from circus.machine.idle_timeout import IdleTimeout
+from circus.machine.on_demand import OnDemand
 from circus.machine.phase import Phase
 from circus.machine.pool import Pool
 from circus.machine.process import Process, State
@@ -48,6 +51,8 @@ class Watcher:
         self._stopping = Stopping(context, self._termination, self._awaited)
         self._start_timeout = ProgressTimeout(context, Timer.START_TIMEOUT, "start")
         self._stop_timeout = ProgressTimeout(context, Timer.STOP_TIMEOUT, "stop")
+        self._demand = OnDemand(context)
+        self._idle = IdleTimeout(context, self._demand)
         self.pool = Pool(context, self._termination, self._backoff)
         self.key = key
         self.wanted = False
@@ -107,6 +112,12 @@ class Watcher:
         return self.phase is Phase.STOPPED and not self.wanted
 
     @property
+    def is_sleeping(self) -> bool:
+        """It is wanted, and starts at the next connection."""
+        is_down = self.phase is Phase.STOPPED and not self.waits_for_namesake
+        return self.wanted and self.spec.on_demand and is_down and not self._demand.is_called
+
+    @property
     def is_running(self) -> bool:
         """Its processes are there, or on their way."""
         return self.phase.is_running
@@ -127,7 +138,7 @@ class Watcher:
         """Its start went as far as it can by itself: up, in trouble, or down again."""
         if self.phase.is_beginning and self.pool.failures:
             return True
-        return self._start_timeout.is_over or self.phase is Phase.ACTIVE or not self.wanted
+        return self._start_timeout.is_over or self.phase is Phase.ACTIVE or not self.wanted or self.is_sleeping
 
     @property
     def keeps_failing(self) -> bool:
@@ -145,6 +156,8 @@ class Watcher:
         """What is wrong, for people; empty if all is well."""
         if self.waits_for_namesake and self.wanted:
             return f"waits until the former '{self.name}' has stopped"
+        if self.is_sleeping:
+            return self._backoff.reason(now) if len(self._backoff) else self._demand.reason()
         reason = self.pool.reason(now) if self.phase.is_running else ""
         timeout = self._start_timeout.reason() or self._stop_timeout.reason()
         waiting = self._awaited.reason(now) or self.trouble or timeout
@@ -166,6 +179,8 @@ class Watcher:
         self._context.trouble = ""
         if self.phase.is_running:
             self.pool.start_again()
+        else:
+            self._backoff.forgive()
         self._made_progress(now)
 
     def stop(self, now: float) -> None:
@@ -193,7 +208,11 @@ class Watcher:
 
     def change(self, now: float, spec: WatcherSpec, replace: bool) -> None:
         """Another spec for the same watcher; `replace` if running processes were started with what changed."""
+        before = self.spec
         self.pool.change(spec, now)
+        self._demand.change(before, now)
+        if self.phase is Phase.ACTIVE:
+            self._idle.change(now)
         if replace:
             self.replace(now)
         if self._waits_for_number and self.pool.target > 0:
@@ -268,7 +287,8 @@ class Watcher:
     def _died(self, process: Process, now: float) -> str:
         text = f"ended: {exit_text(process.exit_code)}"
         self._context.log("info", f"{self.name} [{process.pid}] {text}")
-        if self.awaits_early_exit and (self.spec.respawn or process.exit_code):
+        is_to_live = self.spec.respawn and not self.spec.on_demand
+        if self.awaits_early_exit and (is_to_live or process.exit_code):
             self.early_exits += 1
             self.early_exit = f"a process {text}"
         return self.pool.died(process, now) if self.phase.is_running else ""
@@ -300,6 +320,17 @@ class Watcher:
     def streams_closed(self) -> None:
         self._stopping.streams_closed()
 
+    def connection(self, now: float) -> None:
+        if self.phase is Phase.STOPPED:
+            self._demand.is_called = self._demand.heard()
+        else:
+            self._idle.heard(now)
+
+    def looked(self, now: float, used: float, connected: float | None) -> None:
+        if self._idle.looked(now, used, connected) and not self.pool.reloading:
+            self._context.log("info", f"{self.name} was idle for {self.spec.idle_timeout} s")
+            self._doze(now)
+
     # ---- decisions ---------------------------------------------------------------------------------------------
 
     def settle(self, now: float, allowance: int) -> list[Action]:
@@ -315,7 +346,7 @@ class Watcher:
     def _step(self, now: float) -> bool:
         """One step of the phase; True if another may follow at once."""
         if self.phase is Phase.STOPPED:
-            return self.wanted and not self.waits_for_namesake and self._prepare(now)
+            return self.wanted and not self.waits_for_namesake and self._rise(now)
         if self.phase is Phase.PREPARING:
             return self._awaited.is_answered and self._prepared(now)
         if self.phase is Phase.STARTING:
@@ -328,7 +359,19 @@ class Watcher:
 
     # ---- starting ----------------------------------------------------------------------------------------------
 
-    def _prepare(self, now: float) -> bool:
+    def _rise(self, now: float) -> bool:
+        """Begin, unless it cannot or sleeps."""
+        if not self._can_start():
+            return False
+        if self._demand.sleeps(now, may_wake=len(self._backoff) < self.pool.target):
+            self._start_timeout.drop()
+            return False
+        self._made_progress(now)
+        self.phase = Phase.PREPARING
+        self._awaited.ask(now, names.BEFORE_START)
+        return True
+
+    def _can_start(self) -> bool:
         if self.obstacle:
             self._rest()
             self._context.trouble = self.obstacle
@@ -341,8 +384,6 @@ class Watcher:
             self._rest()
             self._context.publish(names.STOP)
             return False
-        self.phase = Phase.PREPARING
-        self._awaited.ask(now, names.BEFORE_START)
         return True
 
     def _prepared(self, now: float) -> bool:
@@ -369,6 +410,7 @@ class Watcher:
             return True
         self.phase = Phase.ACTIVE
         self._start_timeout.drop()
+        self._idle.begin(now)
         self._context.publish(names.START)
         self._context.log("info", f"{self.name} started")
         return True
@@ -379,6 +421,7 @@ class Watcher:
         self.phase = Phase.STOPPED
         self._awaited.drop()
         self._start_timeout.drop()
+        self._demand.rest()
 
     def _made_progress(self, now: float) -> None:
         if self.wanted and self.phase is not Phase.ACTIVE:
@@ -390,13 +433,25 @@ class Watcher:
         self._context.trouble = trouble
         self.wanted = self._waits_for_number = False
         self._start_timeout.drop()
+        self._backoff.forgive()
+        self._demand.rest()
         if self.phase.is_running:
-            self.phase = Phase.STOPPING
-            self.pool.halt()
-            self._stopping.begin(now)
-            self._renew_stop_timeout(now)
+            self._go_down(now)
         elif self.phase is Phase.PREPARING:
             self._rest()
+
+    def _go_down(self, now: float) -> None:
+        self.phase = Phase.STOPPING
+        self._idle.drop()
+        self.pool.halt()
+        self._stopping.begin(now)
+        self._renew_stop_timeout(now)
+
+    def _doze(self, now: float) -> None:
+        """Down until the next connection. What was seen of crashes is kept."""
+        self._context.trouble = ""
+        self._start_timeout.drop()
+        self._go_down(now)
 
     def _go_on(self, now: float, trouble: str) -> None:
         """Unless something said why that is impossible. In a stop it does not matter any more."""
@@ -409,8 +464,11 @@ class Watcher:
         self._halt(now, trouble)
 
     def _wind_down(self, now: float) -> bool:
-        """What does not respawn has come to its end."""
-        self._halt(now, self.trouble)
+        """What does not respawn has come to its end; what starts on demand sleeps."""
+        if self.spec.on_demand:
+            self._doze(now)
+        else:
+            self._halt(now, self.trouble)
         return True
 
     def _step_down(self, now: float) -> bool:
@@ -425,6 +483,7 @@ class Watcher:
 
     def _stopped(self, now: float) -> bool:
         self._deadlines.clear()
+        self._backoff.go_on()
         self._stop_timeout.drop()
         self._termination.clear()
         self.phase = Phase.STOPPED
@@ -455,6 +514,8 @@ class Watcher:
                 self._expire(self.table[number], now)
             case Timer.SLOT:
                 self._backoff.over(number)
+            case Timer.IDLE:
+                self._idle.look(now)
             case Timer.HOOK:
                 self._awaited.timed_out()
             case Timer.STREAMS:
@@ -463,7 +524,7 @@ class Watcher:
                 self._start_timeout.timed_out()
             case Timer.STOP_TIMEOUT:
                 self._stop_timeout.timed_out()
-            case _:  # RETRY, WARMUP, EARLY_EXIT: what waited for it looks again now
+            case _:  # RETRY, WARMUP, EARLY_EXIT, WAKE: what waited for it looks again now
                 pass
 
     def _expire(self, process: Process, now: float) -> None:

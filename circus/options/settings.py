@@ -73,8 +73,6 @@ def apply_options(spec: WatcherSpec, options: Mapping[str, Any]) -> tuple[Watche
     for key, value in check_options(options).items():
         option = WatcherSpec.lookup(key)
         assert option is not None
-        if option.effect is Effect.FIXED:
-            raise MessageError(f"'{key}' {option.effect.value}")
         store(values, option, key, value)
         effects[key] = _cost(spec, values, option)
     changed = WatcherSpec(spec.name, values, spec.extras)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from circus.machine.phase import Phase
 from tests.sim import NEVER, Hook, Program, Sim
 
 CRASHING = Program(lives=0.0, code=1)
@@ -333,14 +332,6 @@ def test_without_respawn_failed_execution_is_tried_again() -> None:
     sim.start(job)
     sim.advance(0.1)
     assert sim.wids(job) == [1]
-
-
-def test_without_respawn_on_demand_stays_active() -> None:
-    sim = Sim()
-    web = sim.add("web", respawn=False, on_demand=True)
-    sim.start(web)
-    sim.die(web, 1, code=0)
-    assert web.phase is Phase.ACTIVE
 
 
 def test_without_respawn_the_kill_command_ends_for_good() -> None:

@@ -24,6 +24,8 @@ ODD = {
     "warmup_delay": [0.5, 3.0],
     "respawn": [False],
     "singleton": [True],
+    "on_demand": [True, True],
+    "idle_timeout": [4.0],
     "autostart": [False],
     "send_hup": [True],
     "stop_children": [True],
@@ -56,6 +58,7 @@ PROGRAMS = st.builds(
     foreign=st.sampled_from([False] * 9 + [True]),
     fails=st.sampled_from(["", "", "", "no such file"]),
     forks_in=st.sampled_from([0.0, 0.0, 0.2]),
+    serves=st.sampled_from([True, True, False]),
     leaves=st.sampled_from([0, 0, 1, 2]),
     below=st.sampled_from(["tame", "stubborn", "growing", "stuck", "foreign"]),
 )
@@ -187,6 +190,18 @@ class Walk(RuleBasedStateMachine):
     def all_die(self, watcher: Watcher) -> None:
         self.sim.die(watcher)
 
+    @rule(watcher=watchers)
+    def connection(self, watcher: Watcher) -> None:
+        self.sim.connect(watcher)
+
+    @rule(watcher=watchers, used=st.sampled_from([0.0, 0.1, 5.0]), connected=st.sampled_from([None, 0.0, 3.0]))
+    def figures_change(self, watcher: Watcher, used: float, connected: float | None) -> None:
+        self.sim.used[watcher.key] = used
+        if connected is not None:
+            self.sim.connected[watcher.key] = connected
+        else:
+            self.sim.connected.pop(watcher.key, None)
+
     @rule(name=st.sampled_from("abc"), programs=st.lists(PROGRAMS, min_size=1, max_size=3))
     def program_changes(self, name: str, programs: list[Program]) -> None:
         self.sim.program(name, *programs)
@@ -221,7 +236,7 @@ class Walk(RuleBasedStateMachine):
         """From here on everybody behaves, and what hung goes on."""
         self.sim.stream_delay = 0.0
         for watcher in self.sim.arbiter.watchers.values():
-            self.sim.change(watcher, max_age=0)
+            self.sim.change(watcher, max_age=0, idle_timeout=0.0)
         for name in "abc":
             self.sim.program(name, TAME)
             for hook in HOOKS:
@@ -237,8 +252,13 @@ class Walk(RuleBasedStateMachine):
         if watcher.phase is Phase.ACTIVE:
             assert watcher.wanted
             assert not watcher.pool.failures
-            if watcher.spec.respawn and not watcher.trouble:
+            if watcher.spec.on_demand:
+                assert self.sim.alive(watcher), f"{watcher.name} is neither there nor does it sleep"
+            elif watcher.spec.respawn and not watcher.trouble:
                 assert len(self.sim.alive(watcher)) == watcher.pool.target
+            return
+        if watcher.is_sleeping:
+            assert not (self.sim.waits(watcher) and watcher.pool.target), f"{watcher.name} sleeps through a connection"
             return
         gave_up = watcher.trouble or not watcher.spec.respawn or not watcher.pool.target
         assert watcher.is_stopped and gave_up, f"{watcher.name} is {watcher.phase} although it was last started"

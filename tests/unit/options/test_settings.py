@@ -184,11 +184,6 @@ def test_one_wrong_option_changes_nothing():
         apply_options(WatcherSpec("w"), {"numprocesses": 3, "max_age": "old"})
 
 
-def test_what_cannot_change_while_running_is_refused():
-    with pytest.raises(MessageError, match="'on_demand' cannot be changed while running"):
-        apply_options(WatcherSpec("w"), {"on_demand": True})
-
-
 def test_members_of_families_are_changed_one_by_one():
     spec = WatcherSpec("w", {"rlimits": {"core": 1}, "hooks": {"after_stop": ("a.b", False)}})
     new = changed(spec, {"rlimit_NOFILE": 5, "rlimit_core": None, "hooks.before_start": "c.d,true"})

@@ -75,7 +75,11 @@ def names_by_effect(spec, effect):
 
 
 def test_only_what_changes_how_many_processes_there_are_has_them_counted_anew():
-    assert names_by_effect(WatcherSpec, Effect.MANAGE) == {"numprocesses", "singleton", "respawn"}
+    assert names_by_effect(WatcherSpec, Effect.MANAGE) == {"numprocesses", "singleton", "respawn", "on_demand"}
+
+
+def test_every_option_of_a_watcher_can_be_changed_while_it_runs():
+    assert names_by_effect(WatcherSpec, Effect.FIXED) == set()
 
 
 def test_what_shapes_the_program_costs_a_reload():

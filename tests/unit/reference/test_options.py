@@ -21,4 +21,4 @@ def test_a_row_says_what_a_change_costs():
     assert "| takes effect by itself |" in check_delay
     assert "| needs a restart of circusd |" in umask
     assert "| yes; takes effect by itself |" in grace
-    assert "| no |" in demand
+    assert "| yes; processes are started or ended until their number is right |" in demand
