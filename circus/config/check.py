@@ -25,9 +25,6 @@ def unavailable(config: ConfigSpec) -> list[Problem]:
 
     if config.circus.httpd:
         miss("circus", "httpd", "the web console is", "remove httpd")
-    for watcher in config.watchers:
-        if watcher.on_demand:
-            miss(f"watcher:{watcher.name}", "on_demand", "starting on demand is", "remove on_demand")
     return problems
 
 
@@ -139,6 +136,8 @@ def slips(section: str, spec: WatcherSpec) -> Iterator[Problem]:
                 yield warn(f"{stream}.{key}", f"the stream has no such option{hint}")
         if conf.get("max_bytes") and not conf.get("backup_count") and "." not in str(conf.get("class", "")):
             yield warn(f"{stream}.max_bytes", "has no effect without backup_count: the file is never rotated")
+    if spec.idle_timeout > 0 and not spec.on_demand:
+        yield warn("idle_timeout", "has no effect without on_demand: nothing would start it again")
     if not spec.cmd:
         yield warn("", "has no cmd, so there is nothing to run")
     try:

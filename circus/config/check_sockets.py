@@ -33,8 +33,9 @@ def problems(
             yield Problem("", 0, sockets[spec.name], key, text, fatal)
     yield from _same_places(config.sockets, sockets)
     known = {spec.name for spec in config.sockets} | set(inherited)
+    scattered = {spec.name for spec in config.sockets if spec.so_reuseport}.difference(inherited)
     for watcher in config.watchers:
-        for key, text in _of_watcher(watcher, known):
+        for key, text in _of_watcher(watcher, known, scattered):
             yield Problem("", 0, watchers[watcher.name], key, text)
     yield from _unused(config, sockets)
 
@@ -106,14 +107,27 @@ def _unused(config: ConfigSpec, sections: Sections) -> Iterator[Problem]:
 # ---- watchers ----------------------------------------------------------------------------------------------------
 
 
-def _of_watcher(spec: WatcherSpec, known: Collection[str]) -> Iterator[tuple[str, str]]:
+def _of_watcher(
+    spec: WatcherSpec, known: Collection[str], scattered: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """`scattered` are sockets of which each process has one of its own."""
     use = socket_use(spec)
     for name in sorted(use.named().difference(known)):
         yield _key_of(name, spec), no_socket(name, known)
     for name in {name for name in use.listen if use.listen.count(name) > 1}:
         yield "listen_fds", f"names {name!r} twice"
-    if spec.on_demand and not (known if use.every else use.named()):
+    if spec.on_demand:
+        yield from _of_waiting(known if use.every else use.named(), use.named().intersection(scattered), scattered)
+
+
+def _of_waiting(
+    used: Collection[str], named: Collection[str], scattered: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Of sockets to wait at: those that are `used`, and of them those that are `named` and scattered."""
+    if not used:
         yield "on_demand", "needs a socket to wait for: use_sockets, listen_fds, stdin_socket or $(circus.sockets.NAME)"
+    for name in sorted(used if set(used) <= set(scattered) else named):
+        yield "on_demand", f"cannot wait at socket {name!r}: with so_reuseport it is open only in processes that run"
 
 
 def _key_of(name: str, spec: WatcherSpec) -> str:

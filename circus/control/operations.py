@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from circus.common.future import Future, finished
@@ -244,6 +245,13 @@ class Operations:
             for process in found:
                 self._decided.signal(key, process.serial, signum, recursive)
             self._wake()
+
+    # ---- sockets -----------------------------------------------------------------------------------------------
+
+    def sockets_change(self) -> AbstractContextManager[None]:
+        """While managed sockets are exchanged: nobody waits at them meanwhile."""
+        runtime = self._runtime()
+        return nullcontext() if runtime is None else runtime.sockets_change()
 
     # ---- the daemon --------------------------------------------------------------------------------------------
 

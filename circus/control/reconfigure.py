@@ -191,15 +191,13 @@ class Reconfiguration:
         """Future of everything being as it is wanted. `taken` is called when nothing can keep it from that."""
         held = self._holders()
         if not held:
-            self._unblock()
-            return self._take_all(operations, taken)
+            return self._exchange_and_take(operations, taken)
         result: Future[Any] = Future()
         logger.info("reloadconfig: %s must stop first", ", ".join(watcher.name for watcher in held))
 
         def go_on(_: Reply) -> None:
             try:
-                self._unblock()
-                changed = self._take_all(operations, taken)
+                changed = self._exchange_and_take(operations, taken)
             except Exception as exc:
                 self.discard()
                 changed = failed(exc)
@@ -213,6 +211,11 @@ class Reconfiguration:
         """Watchers whose processes hold an address that is wanted for another socket."""
         blocked = self.plan.blocked
         return [w for w in self._registry.all() if blocked and socket_use(w.spec).among(blocked) and w.decided.wanted]
+
+    def _exchange_and_take(self, operations: Operations, taken: Callable[[], object]) -> Reply:
+        with operations.sockets_change():
+            self._unblock()
+            return self._take_all(operations, taken)
 
     def _unblock(self) -> None:
         try:

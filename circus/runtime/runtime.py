@@ -31,6 +31,8 @@ from circus.wire.publisher import Publisher
 
 if TYPE_CHECKING:
     from circus.runtime.backend import Pump
+    from circus.runtime.demand import Demand
+    from circus.runtime.idle_looks import IdleLooks
     from circus.sockets.managed import CircusSocket
 
 logger = logging.getLogger("circus")
@@ -94,6 +96,8 @@ class Runtime:
         self._tickets: dict[int, Future[Mapping[str, Any]]] = {}
         self._last_ticket = 0
         self._closed = False
+        self._demand: Demand | None = None  # until a watcher listens
+        self._idle_looks: IdleLooks | None = None
         self._perform: dict[type, Callable[[Any], object]] = {
             actions.Spawn: self._spawn,
             actions.Signal: self._signalling.perform,
@@ -101,6 +105,8 @@ class Runtime:
             actions.RunHook: self._run_hook,
             actions.OpenStreams: self._open_streams,
             actions.CloseStreams: self._close_streams,
+            actions.Listen: self._listen,
+            actions.Look: self._look,
             actions.Publish: self._publish,
             actions.Log: self._log,
             actions.Forget: self._forget,
@@ -139,6 +145,8 @@ class Runtime:
                 self._hook_done(action, Outcome(self._ignores_failure(action), f"could not be called: {error}"))
             case actions.CloseStreams(key):
                 self.tell(events.StreamsClosed(key))
+            case actions.Look(key):  # not known
+                self.tell(events.Looked(key, 0.0, 0.0))
             case actions.Inspect(key, serial):  # not known: to be asked again
                 self.tell(events.Remains(key, serial, (0,), "descendants that could not be looked for"))
 
@@ -173,6 +181,32 @@ class Runtime:
         from circus.sockets.lending import Lending  # a daemon without sockets does without
 
         return Lending(sockets, use)
+
+    # ---- on demand ---------------------------------------------------------------------------------------------
+
+    def _listen(self, action: actions.Listen) -> None:
+        if self._demand is None:
+            from circus.runtime.demand import Demand  # a daemon without `on_demand` does without
+
+            self._demand = Demand(self.loop, self._watchers, self._around.sockets, self._connection)
+        if action.wanted:
+            self._demand.listen(action.key)
+        else:
+            self._demand.forget(action.key)
+
+    def _connection(self, key: int) -> None:
+        self.tell(events.Connection(key))
+
+    def _look(self, action: actions.Look) -> None:
+        if self._idle_looks is None:
+            from circus.runtime.idle_looks import IdleLooks  # as above
+
+            self._idle_looks = IdleLooks(self._system.usages, self.loop.post, self.tell)
+        self._idle_looks.ask(self._watchers[action.key], self._around.sockets())
+
+    def sockets_change(self) -> AbstractContextManager[None]:
+        """While managed sockets are closed and others opened: nobody waits at them meanwhile."""
+        return nullcontext() if self._demand is None else self._demand.paused()
 
     # ---- hooks -------------------------------------------------------------------------------------------------
 
@@ -245,6 +279,8 @@ class Runtime:
 
     def _forget(self, action: actions.Forget) -> None:
         watcher = self._watchers[action.key]
+        if self._demand is not None:
+            self._demand.forget(action.key)
         self._around.on_forgotten(action.key)
         watcher.retire()
         self.workers.part(watcher, action.keep)
@@ -259,6 +295,8 @@ class Runtime:
 
     def close(self) -> None:
         self._closed = True
+        if self._demand is not None:
+            self._demand.close()
         for watcher in self._watchers.values():
             watcher.close_hooks()
             watcher.close_streams()

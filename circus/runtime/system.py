@@ -15,6 +15,7 @@ from circus.posix.spawn import spawn
 from circus.runtime.offspring import offspring
 
 if TYPE_CHECKING:
+    from circus.posix.usage import Asked, Usage
     from circus.runtime.offspring import Offspring
 
     class Children(Protocol):
@@ -43,8 +44,16 @@ class System(NamedTuple):
     direct_children: Callable[[int], list[ProcessEntry]]
     refusal: Callable[[int], str]
     """Why a process may not be signalled; see `circus.posix.permission`."""
+    usages: Callable[[Iterable[Asked]], list[Usage]]
+    """Whether programs are at work; asked in another thread. See `circus.posix.usage`."""
     monotonic: Callable[[], float]
     wall: Callable[[], float]
+
+
+def _usages(asked: Iterable[Asked]) -> list[Usage]:
+    from circus.posix.usage import usages  # a daemon without `idle_timeout` does without
+
+    return usages(asked)
 
 
 REAL = System(
@@ -55,6 +64,7 @@ REAL = System(
     tree.kill_all,
     tree.children,
     refusal,
+    _usages,
     time.monotonic,
     time.time,
 )

@@ -115,3 +115,28 @@ def test_on_demand_needs_something_to_wait_for():
     assert f"4: [watcher:w] on_demand: {text}" in told("[watcher:w]\ncmd = x\nuse_sockets = 1\non_demand = true")
     waits = told("[socket:web]\nport = 0\n[watcher:w]\ncmd = x\nuse_sockets = 1\non_demand = true")
     assert not any(text in line for line in waits)
+
+
+@pytest.mark.parametrize("line", ["listen_fds = web", "use_sockets = 1", "stdin_socket = web"])
+def test_on_demand_cannot_wait_at_a_socket_that_only_processes_open(line):
+    found = told(f"[socket:web]\nport = 8000\nso_reuseport = 1\n[watcher:w]\ncmd = x\n{line}\non_demand = true")
+    text = "cannot wait at socket 'web': with so_reuseport it is open only in processes that run"
+    assert f"7: [watcher:w] on_demand: {text}" in found
+
+
+def test_on_demand_waits_at_the_others_of_all_sockets():
+    sockets = "[socket:web]\nport = 8000\nso_reuseport = 1\n[socket:admin]\nport = 8001\n"
+    assert told(sockets + "[watcher:w]\ncmd = x\nuse_sockets = 1\non_demand = true") == []
+    (line,) = told(sockets + "[watcher:w]\ncmd = x\nlisten_fds = web, admin\non_demand = true")
+    assert "cannot wait at socket 'web'" in line
+
+
+def test_on_demand_can_wait_at_one_that_circusd_was_started_with():
+    text = "[socket:web]\nport = 8000\nso_reuseport = 1\n[watcher:w]\ncmd = x\nlisten_fds = web\non_demand = true"
+    assert told(text, {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"}) == []
+
+
+def test_idle_timeout_without_on_demand_is_told():
+    text = "4: [watcher:w] idle_timeout: has no effect without on_demand: nothing would start it again"
+    assert told("[watcher:w]\ncmd = x\n# never\nidle_timeout = 3") == [text]
+    assert told("[watcher:w]\ncmd = x\nidle_timeout = 0") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from circus.options.settings import watcher_spec
 from circus.options.table import CircusSpec
 from circus.posix.launch import Child, Launch
 from circus.posix.processes import ProcessEntry
+from circus.posix.usage import Usage
 from circus.runtime.backend import Backend
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.offspring import Worker
@@ -35,6 +37,7 @@ class SimulatedSystem:
         self.refused: set[int] = set()
         self.spawn_error: Exception | None = None
         self.needs_polling = False
+        self.usage = Usage(0.0, None)
         self.polls = 0
         self._on_exit: Callable[[int, int | None], None] = lambda pid, code: None
         self._pids = iter(range(10, 10_000))
@@ -48,6 +51,7 @@ class SimulatedSystem:
             kill_all=self._kill_all,
             direct_children=lambda pid: self.kin.get(pid, []),
             refusal=lambda pid: f"not permitted to signal pid {pid}, it runs as root" if pid in self.refused else "",
+            usages=lambda asked: [self.usage for _ in asked],
             monotonic=lambda: self.now,
             wall=lambda: 1_000_000.0 + self.now,
         )
@@ -119,13 +123,15 @@ class SimulatedLoop:
 
     def __init__(self) -> None:
         self.posted: list[Callable[[], object]] = []
+        self.readers: dict[int, Callable[[], object]] = {}
         self.timers: list[Timer] = []
 
     def add_reader(self, fd: int, call: Callable[[], object]) -> None:
-        pass
+        assert fd >= 0 and fd not in self.readers, f"descriptor {fd} cannot be watched"
+        self.readers[fd] = call
 
     def remove_reader(self, fd: int) -> None:
-        pass
+        del self.readers[fd]
 
     def post(self, call: Callable[[], object]) -> None:
         self.posted.append(call)
@@ -140,6 +146,27 @@ class SimulatedLoop:
     def run_posted(self) -> None:
         while self.posted:
             self.posted.pop(0)()
+
+
+class SimulatedSocket:
+    """An open one; its descriptor is chosen by the test."""
+
+    socktype = socket.SOCK_STREAM
+    so_reuseport = False
+
+    def __init__(self, fd: int, family: socket.AddressFamily = socket.AF_INET) -> None:
+        self.family = family
+        self.is_open = True
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd if self.is_open else -1
+
+    def setblocking(self, flag: bool) -> None:
+        pass
+
+    def getsockname(self) -> Any:
+        return ("127.0.0.1", 8000 + self._fd) if self.family == socket.AF_INET else f"/run/{self._fd}"
 
 
 class SimulatedPublisher:
@@ -162,9 +189,10 @@ class Simulation:
         self.watchers: dict[int, LiveWatcher] = {}
         self.forgotten: list[int] = []
         self.downs: list[bool] = []
+        self.sockets: dict[str, Any] = {}
         self.settings = CircusSpec("", settings)
         around = Surroundings(
-            self.watchers, lambda: self.settings, lambda: {}, "the arbiter", self._forget, self.downs.append
+            self.watchers, lambda: self.settings, lambda: self.sockets, "the arbiter", self._forget, self.downs.append
         )
         backend = Backend(lambda: self.loop, self._no_pump)
         self.runtime = Runtime(self.decided, self.loop, around, backend, system=self.system.door())
@@ -197,6 +225,12 @@ class Simulation:
         while wake_at is not None and wake_at <= self.system.now:
             wake_at = self.runtime.turn(self.system.now)
         return wake_at
+
+    def connect(self, fd: int) -> None:
+        """A connection waits at the socket of this descriptor."""
+        if call := self.loop.readers.get(fd):
+            call()
+        self.turn()
 
     def pids(self, watcher: LiveWatcher) -> list[int]:
         return [process.pid for process in watcher.live()]

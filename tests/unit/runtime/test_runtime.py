@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from circus.runtime.hooks import Outcome
 from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.runtime import STOPPED
 
-from .simulated import Simulation, entry
+from .simulated import SimulatedSocket, Simulation, entry
 
 
 @pytest.fixture
@@ -362,3 +363,46 @@ def test_words_of_the_machine_go_to_the_log_at_their_level(sim, caplog):
     with caplog.at_level(logging.DEBUG, "circus"):
         sim.runtime.perform(actions.Log("warning", "mind the gap"))
     assert ("circus", logging.WARNING, "mind the gap") in caplog.record_tuples
+
+
+# ---- on demand ---------------------------------------------------------------------------------------------------
+
+
+def idle(sim: Simulation) -> LiveWatcher:
+    """A watcher that runs since a connection came, and is looked at now."""
+    sim.sockets["web"] = SimulatedSocket(5)
+    web = sim.add(on_demand=True, idle_timeout=40.0, stdin_socket="web")
+    sim.start(web)
+    sim.connect(5)
+    return web
+
+
+def wait_for_look(sim: Simulation) -> None:
+    for thread in threading.enumerate():
+        if thread.name == "idle look":
+            thread.join()
+    sim.loop.run_posted()
+    sim.turn()
+
+
+def test_idle_watcher_is_stopped_and_its_sockets_are_watched_again(sim):
+    web = idle(sim)
+    for _ in range(4):
+        assert web.status == "active"
+        sim.turn(10.0)
+        wait_for_look(sim)
+    assert sim.system.signals == [(10, 15)]
+    sim.system.die(10, -15)
+    sim.turn()
+    assert web.status == "stopped"
+    sim.connect(5)
+    assert sim.pids(web) == [11]
+
+
+def test_look_that_cannot_be_made_is_answered_as_not_known(sim, monkeypatch, caplog):
+    web = idle(sim)
+    monkeypatch.setattr("circus.runtime.idle_looks.sockets_of", lambda *_: 1 / 0)
+    for _ in range(8):
+        sim.turn(10.0)
+    assert web.status == "active"
+    assert "cannot perform Look" in caplog.text
