@@ -23,6 +23,7 @@ from circus.options.own_programs import plugin_dict
 from circus.options.socket_use import socket_use
 from circus.options.table import CircusSpec, ConfigSpec, WatcherSpec
 from circus.posix import logs
+from circus.posix.process_name import DAEMON, set_process_name
 from circus.runtime.live_watcher import LiveWatcher, Prepared, discard
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def follow(house: House, config: ConfigSpec, restart: bool) -> Reply:
     def taken() -> None:
         house.plugins, house.sockets = _plugins(config), sockets
         house.configure(config.circus)
+        if house.is_daemon:
+            set_process_name(config.circus.proc_name or DAEMON)
 
     return reconfiguration.carry_out(house.operations, taken)
 

@@ -14,6 +14,7 @@ from circus.control.daemon_signals import DaemonSignals, Meanings
 from circus.loop import Loop
 from circus.options.table import CircusSpec
 from circus.posix import limits, signals, tree
+from circus.posix.process_name import DAEMON, set_process_name
 from circus.posix.users import user_id
 from circus.runtime.runtime import Runtime
 from circus.wire.publisher import Publisher
@@ -75,6 +76,7 @@ class Session:
         self._asked = Asked(settings.endpoint, settings.pubsub_endpoint, settings.endpoint_owner)
         self._multicast_endpoint = settings.multicast_endpoint
         self._debugs_gc = settings.debug_gc
+        self._process_name = settings.proc_name or DAEMON
         self._own_context = context is None
         self._resigns = False  # the program around us was no subreaper before
         self._runtime: Runtime | None = None
@@ -136,6 +138,8 @@ class Session:
                 runtime.workers.spare_children()
                 self._resigns = not tree.is_subreaper()
             runtime.workers.adopts = tree.become_subreaper()
+            if self._is_daemon or self._process_name != DAEMON:  # which is what a program says that says nothing
+                set_process_name(self._process_name)
         # Of several arbiters in greenlets of one thread the first is told: they end in any order, and the last one
         # would put back what the others had put there.
         if _in_main_thread() and not (self.is_guest and signals.are_taken()):

@@ -66,7 +66,7 @@ class CircusSpec(Spec):
     include = Option(WORDS, [], NOTHING, "more files, as blank-separated patterns relative to this one")
     include_dir = Option(WORDS, [], NOTHING, "directories whose *.ini files are read too")
     stream_backend = Option(TEXT, "thread", RESTART, "a `thread` or, with `gevent`, a greenlet for the output of each watcher")
-    proc_name = Option(OPTIONAL_TEXT, None, NOTHING, "historic, has no effect")
+    proc_name = Option(OPTIONAL_TEXT, None, NOTHING, "name of circusd in ps, top and pgrep, 15 bytes of it, circusd if not set; its command line stays as it is")
     ssh_server = Option(OPTIONAL_TEXT, None, NOTHING, "historic, has no effect; the flag --ssh of circusctl and of other clients has")
 
 
