@@ -278,10 +278,10 @@ def _named(source: Source, prefix: str) -> Iterator[tuple[str, str]]:
         if not section.startswith(prefix):
             continue
         name = section.removeprefix(prefix)
-        if not name.strip():
-            source.fault(section, "", f"has no name; write [{prefix}NAME]")
-        elif not source.document.entries(section):
+        if not source.document.entries(section):
             source.fault(section, "", "is empty, so it is left out", fatal=False)
+        elif not name.strip():
+            source.fault(section, "", f"has no name; write [{prefix}NAME]")
         else:
             yield section, name
 

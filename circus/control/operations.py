@@ -20,6 +20,7 @@ from circus.options import settings
 from circus.options.option import Effect
 from circus.options.socket_use import missing, socket_use
 from circus.options.table import WatcherSpec
+from circus.posix.users import user_info
 from circus.runtime import signalling
 from circus.runtime.live_watcher import LiveWatcher, Prepared
 from circus.runtime.runtime import Runtime
@@ -152,6 +153,8 @@ class Operations:
         spec, effects = settings.apply_options(watcher.spec, options)
         if socket_use(spec) != socket_use(watcher.spec):
             self._require_sockets(spec)
+        if (spec.uid, spec.gid) != (watcher.spec.uid, watcher.spec.gid):
+            user_info(spec.uid, spec.gid)  # raises for one that is not there, rather than at every spawn from now on
         return watcher.prepare(spec), effects
 
     def _require_sockets(self, spec: WatcherSpec) -> None:

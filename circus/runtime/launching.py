@@ -92,6 +92,7 @@ def variables_of(spec: WatcherSpec, env: Mapping[str, str], sockets: Mapping[str
     values.update({f"rlimits.{name}": limit for name, limit in spec.rlimits.items()})
     for option in spec.options():
         values.setdefault(option.name, getattr(spec, option.attribute))
+    values["use_fds"] = spec.use_sockets  # what a process calls it
     values.update({f"options.{key}": value for key, value in spec.extras.items()})
     return values
 

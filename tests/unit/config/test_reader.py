@@ -351,10 +351,11 @@ def test_an_empty_file_means_the_defaults():
 
 
 @pytest.mark.parametrize("kind", ["watcher", "socket", "plugin"])
-def test_an_empty_section_is_left_out(kind):
-    result = read(f"[{kind}:a]\n")
+@pytest.mark.parametrize("name", ["a", ""])
+def test_an_empty_section_is_left_out(kind, name):
+    result = read(f"[{kind}:{name}]\n")
     assert not (result.watchers or result.sockets or result.plugins)
-    assert result.texts == [f"main.ini:1: [{kind}:a]: is empty, so it is left out"]
+    assert result.texts == [f"main.ini:1: [{kind}:{name}]: is empty, so it is left out"]
     assert not result.fatal
 
 

@@ -55,6 +55,16 @@ def test_ending_what_was_removed_is_no_error(removed, ask):
     ask(*removed)
 
 
+@pytest.mark.parametrize("options", [{"uid": "no-such-user"}, {"gid": "no-such-group"}, {"uid": 2**31 - 7}])
+@pytest.mark.parametrize("change", ["set", "set_quietly"])
+def test_user_that_is_not_there_is_refused_and_changes_nothing(change, options):
+    arbiter = Arbiter([Watcher("web", "true")], "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
+    watcher = arbiter.get_watcher("web")
+    with pytest.raises(ValueError, match=r"isn't a valid|no passwd entry"):
+        getattr(arbiter.operations, change)(watcher.key, options)
+    assert (watcher.uid, watcher.gid) == (None, None)
+
+
 # ---- sockets -----------------------------------------------------------------------------------------------------
 
 

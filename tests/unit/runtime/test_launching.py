@@ -93,6 +93,8 @@ def test_text_that_cannot_be_split_is_a_spawn_error_that_shows_it():
         ("$(circus.env.home)", "/home/me"),
         ("$(circus.sockets.Web)", "12"),
         ("$(circus.numprocesses)", "3"),
+        ("$(circus.use_sockets)", "False"),
+        ("$(circus.use_fds)", "False"),
         ("$(circus.working_dir)", "/srv"),
         ("$(circus.rlimits.nofile)", "99"),
         ("$(circus.extra_thing)", "$(circus.extra_thing)"),
