@@ -59,7 +59,7 @@ class Tunnel:
         far = ssh.far_end(endpoint)
         if keyfile and not os.access(os.path.expanduser(keyfile), os.R_OK):
             raise self._failure(f"the key {keyfile} cannot be read")
-        may_ask = sys.stderr.isatty()  # not when it is /dev/null, as for a completion
+        may_ask = sys.stderr is not None and sys.stderr.isatty()  # it is /dev/null for a completion
         folder = tempfile.mkdtemp(prefix="circus-ssh-", dir=_directory())
         self._ssh = _Ssh(folder)
         self._end = weakref.finalize(self, self._ssh.end)

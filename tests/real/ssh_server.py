@@ -35,6 +35,11 @@ Host unchecked
   HostName 127.0.0.1
   Port {port}
   UserKnownHostsFile /dev/null
+Host locked
+  HostName 127.0.0.1
+  Port {port}
+  UserKnownHostsFile {directory}/known
+  IdentityFile {directory}/locked
 Host there unchecked
   IdentityFile {directory}/key
 Host stranger
@@ -53,15 +58,16 @@ Host *
 _WITH_DIRECTORY = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec "$@"', "sh"]
 
 
-def key(path: Path) -> str:
+def key(path: Path, passphrase: str = "") -> str:
     """A new key; its public part as one line."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f", path], check=True)
     return " ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2])
 
 
 class SshServer:
     """Hosts of the configuration: `there`, where everything works; `unchecked`, whose key is not known; `stranger`, who
-    has the wrong key; `forbidden`, who may not forward anything; `shut`, who may run one program only.
+    has the wrong key; `forbidden`, who may not forward anything; `shut`, who may run one program only; `locked`, whose
+    key is opened by the word `secret`.
 
     `env` is what a program needs so that its ssh knows them.
     """
@@ -70,7 +76,7 @@ class SshServer:
         self.port = free_port()
         self.key = directory / "key"
         (directory / "known").write_text(f"[127.0.0.1]:{self.port} {key(directory / 'host')}\n")
-        allowed = [key(self.key), f"restrict {key(directory / 'forbidden')}"]
+        allowed = [key(self.key), key(directory / "locked", "secret"), f"restrict {key(directory / 'forbidden')}"]
         allowed.append(f'command="echo This account is for mail only." {key(directory / "shut")}')
         key(directory / "stranger")
         (directory / "authorized").write_text("\n".join([*allowed, ""]))

@@ -39,6 +39,7 @@ from tests.real.support import (
     tcp_endpoints,
     wait_for,
 )
+from tests.real.terminal import Terminal
 
 pytestmark = [
     pytest.mark.untraced,
@@ -200,6 +201,33 @@ def test_circusctl_without_ssh_loads_nothing_of_it(daemon):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "web\n[]\n", done.stderr
+
+
+@pytest.fixture
+def at_terminal(tmp_path, daemon, server):
+    """circusctl at a prompt of a shell, with a key that is opened by a word."""
+    script = (
+        f"{sys.executable} -m circus.circusctl --ssh locked --endpoint {daemon.endpoints.control} list; "
+        "echo code $?; stty -a | grep -o -w -e '-*echo'"
+    )
+    with Terminal(["/bin/sh", "-c", f"trap : INT; {script}"], tmp_path, server.env) as terminal:
+        terminal.expect("Enter passphrase for key '.*/locked': ")
+        yield terminal
+
+
+def test_passphrase_is_asked_for_at_a_terminal(at_terminal):
+    at_terminal.type("secret\n")
+    at_terminal.expect("web\ncode 0\necho\n")
+
+
+def test_ctrl_c_at_the_question_leaves_the_terminal_as_it_was(at_terminal):
+    at_terminal.type("\x03")
+    at_terminal.expect("code 1\necho\n")
+
+
+def test_without_a_terminal_nobody_is_asked(daemon, server):
+    done = ctl(server, daemon.endpoints.control, "list", via="locked")
+    assert done.returncode == 1 and "Permission denied (publickey" in done.stderr
 
 
 # ---- the library -------------------------------------------------------------------------------------------------
