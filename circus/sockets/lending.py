@@ -66,6 +66,8 @@ class Lending:
 
     def _fd(self, sock: CircusSocket) -> int:
         if not sock.so_reuseport:
+            if sock.fileno() < 0:  # by a hook, or by the program around us
+                raise OSError(errno.EBADF, f"{sock} was closed")
             return sock.fileno()
         own = sock.fresh()
         self._own.append(own)

@@ -288,6 +288,8 @@ def _hint(exc: OSError, sock: CircusSocket) -> str:
         return ""
     if isinstance(exc, socket.gaierror):
         return f"{sock.host} is no address or name of this machine"
+    if exc.errno == errno.EADDRINUSE and sock.host == "::":
+        return "somebody uses it, perhaps for IPv4, for which `::` stands, too: choose another port or address"
     return {
         errno.EADDRINUSE: "another program uses it: stop that, or choose another port",
         errno.EADDRNOTAVAIL: "this machine has no such address",

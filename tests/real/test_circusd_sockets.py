@@ -211,6 +211,19 @@ def test_each_process_has_its_own_of_a_socket_with_so_reuseport(tmp_path: Path) 
             served(("127.0.0.1", port))
 
 
+def test_a_port_that_is_taken_when_a_process_is_to_have_its_own_is_said(tmp_path: Path) -> None:
+    port = free_port()
+    config = f"[socket:web]\nhost = 127.0.0.1\nport = {port}\nso_reuseport = true\n"
+    config += "[watcher:w]\ncmd = sleep 1000\nlisten_fds = web\nautostart = false\nmax_retry = 0\n"
+    with Daemon(tmp_path, config) as daemon:
+        daemon.wait_for_status("w", "stopped")
+        with socket.create_server(("127.0.0.1", port)):
+            assert daemon.call("start", name="w", waiting=True)["info"]["started"] == []
+            reason = daemon.call("status", name="w")["reason_text"]
+            assert f"Could not bind socket 'web' at 127.0.0.1:{port}: Address already in use" in reason
+        assert len(daemon.call("start", name="w", waiting=True)["info"]["started"]) == 1
+
+
 def test_sockets_are_there_before_any_program_and_gone_with_circusd(tmp_path: Path) -> None:
     path = str(tmp_path / "api.sock")
     with shown(tmp_path, PLAIN + "use_sockets = true\n") as (daemon, _):

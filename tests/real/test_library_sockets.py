@@ -281,6 +281,15 @@ def test_a_hook_reaches_the_sockets(tmp_path: Path) -> None:
         assert port and wait_for(lambda: found) == [(port, port)]
 
 
+def test_a_socket_that_the_program_has_closed_is_said_and_no_other_is_handed_over(tmp_path: Path) -> None:
+    sock = CircusSocket("web", "127.0.0.1", 0)
+    with background(tmp_path, server("web", autostart=False, max_retry=0), sockets=[sock]) as arbiter:
+        wait_for(lambda: sock.is_open)
+        sock.close()
+        arbiter.get_watcher("web").start().exception(20)
+        assert "socket 'web' at 127.0.0.1" in arbiter.reasons()["web"] and "closed" in arbiter.reasons()["web"]
+
+
 def test_each_process_of_a_socket_with_so_reuseport_has_one_of_its_own(tmp_path: Path) -> None:
     port = free_port()
     sock = CircusSocket("web", "127.0.0.1", port, so_reuseport=True)

@@ -84,6 +84,13 @@ def test_an_ipv6_address_is_bound_and_shown_in_brackets(opened: Any, options: di
     assert is_answered(sock)
 
 
+@pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
+def test_every_ipv6_address_means_every_ipv4_address_too_which_is_said_where_that_is_in_the_way(opened: Any) -> None:
+    sock = opened("web", "0.0.0.0", 0)
+    text = refusal(CircusSocket("six", "::", sock.port))
+    assert "Address already in use (somebody uses it, perhaps for IPv4, for which `::` stands, too" in text
+
+
 def test_an_empty_host_is_every_address_of_this_machine(opened: Any) -> None:
     sock = opened("any", "", 0)
     assert sock.host == "0.0.0.0"
