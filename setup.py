@@ -26,6 +26,7 @@ setup(
         "yaml": ["pyyaml"],  # --logger-config with a .yaml file
         "test": [
             *("pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "coverage[toml]>=7.10"),
+            *("gunicorn>=27", "tornado>=6.4", "uvicorn>=0.30", "waitress>=3.0"),  # programs that tests run
             *("mypy>=1.10", "ruff>=0.6", "types-psutil"),
         ],
     },

@@ -1,0 +1,29 @@
+"""Runs an ASGI application under uvicorn so that no request is lost when it is asked to end.
+
+    [watcher:web]
+    cmd = python serve_uvicorn.py app:application $(circus.sockets.web)
+
+uvicorn by itself closes what it has accepted and not yet read. Here, after SIGTERM, it accepts nothing more and goes on
+for a moment: what comes on the connections it has is answered, and told that the connection ends.
+"""
+
+import asyncio
+import sys
+
+import uvicorn
+
+LINGER = 0.5  # seconds
+
+
+class Server(uvicorn.Server):
+    async def shutdown(self, sockets=None):
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        await asyncio.sleep(LINGER)
+        await super().shutdown(sockets)
+
+
+if __name__ == "__main__":
+    application, fd = sys.argv[1:]
+    Server(uvicorn.Config(application, fd=int(fd), log_level="warning")).run()
