@@ -4,15 +4,18 @@
     cmd = python serve_uvicorn.py app:application $(circus.sockets.web)
 
 uvicorn by itself closes what it has accepted and not yet read. Here, after SIGTERM, it accepts nothing more and goes on
-for a moment: what comes on the connections it has is answered, and told that the connection ends.
+until its clients have gone: what comes on the connections it has is answered, and told that the connection ends.
 """
 
 import asyncio
+import os
 import sys
+import time
 
 import uvicorn
 
-LINGER = 0.5  # seconds
+LINGER = float(os.environ.get("LINGER", 2))
+"""How long a connection may stay that says nothing, in seconds."""
 
 
 class Server(uvicorn.Server):
@@ -20,7 +23,10 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        await asyncio.sleep(LINGER)
+        until = time.monotonic() + LINGER
+        await asyncio.sleep(0.1)  # what was accepted in this moment becomes a connection
+        while self.server_state.connections and time.monotonic() < until:
+            await asyncio.sleep(0.05)
         await super().shutdown(sockets)
 
 

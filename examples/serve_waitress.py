@@ -8,6 +8,7 @@ clients of kept connections that these end.
 """
 
 import importlib
+import os
 import signal
 import socket
 import sys
@@ -17,7 +18,8 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import WSGITask
 
-LINGER = 0.5  # seconds
+LINGER = float(os.environ.get("LINGER", 2))
+"""How long a connection may stay that says nothing, in seconds."""
 
 
 class Draining:
