@@ -14,17 +14,19 @@ import time
 
 import uvicorn
 
-LINGER = float(os.environ.get("LINGER", 2))
+LINGER = float(os.environ.get("LINGER", "2"))
 """How long a connection may stay that says nothing, in seconds."""
 
 
 class Server(uvicorn.Server):
     async def shutdown(self, sockets=None):
+        loop = asyncio.get_running_loop()
         for server in self.servers:
-            server.close()
+            for listener in server.sockets:
+                loop.remove_reader(listener.fileno())  # to close it now would lose what was accepted in this moment
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         until = time.monotonic() + LINGER
-        await asyncio.sleep(0.1)  # what was accepted in this moment becomes a connection
+        await asyncio.sleep(0.1)  # that becomes a connection
         while self.server_state.connections and time.monotonic() < until:
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)
@@ -32,4 +34,4 @@ class Server(uvicorn.Server):
 
 if __name__ == "__main__":
     application, fd = sys.argv[1:]
-    Server(uvicorn.Config(application, fd=int(fd), log_level="warning")).run()
+    Server(uvicorn.Config(application, fd=int(fd), loop="asyncio", log_level="warning")).run()

@@ -18,7 +18,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import WSGITask
 
-LINGER = float(os.environ.get("LINGER", 2))
+LINGER = float(os.environ.get("LINGER", "2"))
 """How long a connection may stay that says nothing, in seconds."""
 
 
