@@ -81,9 +81,9 @@ class CircusSockets(dict[str, CircusSocket]):
 
         Of one with `so_reuseport` each process is given its own: here it is only tried.
         """
-        for name, sock in list(self.items()):
+        for sock in self.values():
             if sock.fileno() < 0:  # closed by an earlier run
-                self[name] = sock.fresh()
+                sock.renew()
         if open_all(sock for sock in self.values() if not sock.is_open):
             logger.info("sockets started")
 

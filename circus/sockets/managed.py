@@ -133,12 +133,21 @@ class CircusSocket(socket.socket):
 
     def fresh(self) -> CircusSocket:
         """Another one of the same options, not opened. Raises SocketError."""
-        try:
-            sock = type(self)(**self._parameters)
-        except OSError as exc:  # no descriptor left
-            raise SocketError(exc.errno or 0, f"Could not make {self}: {exc.strerror or exc}") from exc
-        sock._cfg = self._cfg
+        sock = CircusSocket.__new__(type(self))
+        sock._make_like(self)
         return sock
+
+    def renew(self) -> None:
+        """After it was closed: as it was before it was opened. Who holds it sees the next run's. Raises SocketError."""
+        self._make_like(self)
+
+    def _make_like(self, other: CircusSocket) -> None:
+        config = other._cfg
+        try:
+            CircusSocket.__init__(self, **other._parameters)  # a subclass may have other arguments
+        except OSError as exc:  # no descriptor left
+            raise SocketError(exc.errno or 0, f"Could not make {other}: {exc.strerror or exc}") from exc
+        self._cfg = config
 
     @property
     def location(self) -> str:

@@ -217,19 +217,20 @@ def test_sockets_work_beside_greenlets(tmp_path: Path) -> None:
 
 
 def test_sockets_of_get_arbiter_are_there_while_it_runs_and_again_when_it_is_started_again(tmp_path: Path) -> None:
-    port = free_port()
-    arguments = {**ipc_endpoints(tmp_path).arguments, "sockets": [CircusSocket("web", "127.0.0.1", port)]}
+    sock = CircusSocket("web", "127.0.0.1", 0)
+    arguments = {**ipc_endpoints(tmp_path).arguments, "sockets": [sock]}
     arbiter = get_arbiter([server("web")], background=True, **arguments)
     for _ in range(2):
         arbiter.start()
         try:
-            assert served_by(("127.0.0.1", port)) in arbiter.get_watcher("web").get_active_pids()
-            assert arbiter.get_socket("web").is_open
+            assert served_by(("127.0.0.1", sock.port)) in arbiter.get_watcher("web").get_active_pids()
+            assert arbiter.get_socket("web") is sock and sock.is_open
+            assert sock.getsockname() == ("127.0.0.1", sock.port)  # a free one each time
         finally:
             arbiter.stop()
-        assert arbiter.get_socket("web").fileno() == -1
+        assert sock.fileno() == -1
         with pytest.raises(ConnectionRefusedError):
-            served_by(("127.0.0.1", port))
+            served_by(("127.0.0.1", sock.port))
 
 
 def test_program_may_open_its_socket_itself_to_know_the_port(tmp_path: Path) -> None:

@@ -429,6 +429,20 @@ def test_what_was_closed_is_opened_again_by_the_next_run(tmp_path: Path) -> None
         assert not path.exists()
 
 
+def test_a_subclass_with_other_arguments_is_opened_again_and_tried_like_any_other() -> None:
+    class Service(CircusSocket):
+        def __init__(self, label: str, **options: Any) -> None:
+            super().__init__(f"service-{label}", "127.0.0.1", **options)
+
+    sockets = CircusSockets([Service("a", port=0), Service("b", port=free_port(), so_reuseport=True)])
+    for _ in range(2):
+        sockets.bind_and_listen_all()
+        assert is_answered(sockets["service-a"])
+        with sockets["service-b"].fresh() as own:
+            assert isinstance(own, Service) and own.so_reuseport
+        sockets.close_all()
+
+
 def test_opening_needs_no_umask_also_in_a_program_of_several_threads(tmp_path: Path) -> None:
     """What another thread makes meanwhile has the mode it always has."""
     script = textwrap.dedent(
