@@ -180,18 +180,20 @@ class CircusSocket(socket.socket):
             raise SocketError(errno.EINVAL, f"{self} is open already")
         try:
             if self.is_unix:
-                self._bind_file()
+                self._open_path()
             else:
-                self._bind_address()
-            if self.socktype in _LISTENING:
-                self.listen(self.backlog)
+                self._open_port()
         except OSError as exc:
             self._remove_file()
             raise self._error(exc) from exc
         self.set_inheritable(True)
         self.is_open = True
 
-    def _bind_address(self) -> None:
+    def _listen(self) -> None:
+        if self.socktype in _LISTENING:
+            self.listen(self.backlog)
+
+    def _open_port(self) -> None:
         if self.interface:
             if self.interface not in interfaces():
                 raise OSError(errno.ENODEV, no_interface(self.interface))
@@ -205,6 +207,7 @@ class CircusSocket(socket.socket):
             self.host or None, self.port, self.family, self.socktype, self.proto, socket.AI_PASSIVE
         )
         self.bind(found[0][4])
+        self._listen()
         self.host, self.port = self.getsockname()[:2]
 
     def rehearse(self) -> None:
@@ -217,18 +220,20 @@ class CircusSocket(socket.socket):
         finally:
             attempt.close()
 
-    def _bind_file(self) -> None:
+    def _open_path(self) -> None:
         path = self.path
         if not path:
             raise OSError(errno.EINVAL, "a unix socket needs a path")
         socket_file.require_usable(path)
         if socket_file.is_abstract(path):
             self.bind("\0" + path[1:])
+            self._listen()
             return
         with socket_file.turn_in(os.path.dirname(path) or "."):
             self._make_way(path)
             self._bind_with_mode(path)
             self._file = _identity(path)
+            self._listen()  # before the next one's turn, who would find a file at which nobody listens
 
     def _bind_with_mode(self, path: str) -> None:
         """Without touching the umask, which belongs to all threads: bind(2) takes the mode of the descriptor, less
