@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -105,8 +106,7 @@ def test_circusctl_asks_a_daemon_behind_ssh(tmp_path, server, endpoints):
 
 
 def test_circusctl_takes_server_port_and_key_from_its_flags(daemon, server):
-    # The host is another name than the one whose key is known: only the alias of the configuration knows both.
-    via = f"{os.environ.get('USER', 'root') if os.getuid() == 0 else ''}@there:{server.port}".removeprefix("@")
+    via = f"{pwd.getpwuid(os.getuid()).pw_name}@there:{server.port}"
     done = ctl(server, daemon.endpoints.control, "--ssh_keyfile", str(server.key), "list", "web", via=via)
     assert (done.returncode, done.stderr) == (0, "")
     assert [int(pid) for pid in done.stdout.split(",")] == daemon.pids("web")
