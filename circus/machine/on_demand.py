@@ -1,7 +1,7 @@
 """Sleeping: a watcher that is wanted and has no process until a connection waits at one of its sockets.
 
-Whether it may be woken is said by others: not while all its worker numbers wait after a crash. A round that leaves the
-connection waiting is followed by another one, so rounds in a row are paced, however their processes ended.
+Whether it may be woken is said by others: not while all its worker numbers wait after a crash. A round that ended well
+and has left the connection waiting is followed by another one, so such rounds in a row are paced here.
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ class OnDemand:
         self._rounds = self._rounds + 1 if waited else 0
         self._free_at = now + min(FIRST_WAKE_DELAY * 2.0 ** min(self._rounds, 16), LAST_WAKE_DELAY)
         self._context.log("info", f"{self._context.name}: a connection waits")
+
+    def crashed(self) -> None:
+        """This round did not end well: how fast the next may follow is for the backoff to say."""
+        self._free_at = 0.0
 
     def listen(self, now: float) -> None:
         """Be told of the next connection, or of one that waits."""

@@ -291,6 +291,8 @@ class Watcher:
         if self.awaits_early_exit and (is_to_live or process.exit_code):
             self.early_exits += 1
             self.early_exit = f"a process {text}"
+        if process.exit_code != 0:
+            self._demand.crashed()
         return self.pool.died(process, now) if self.phase.is_running else ""
 
     def remaining(self, now: float, serial: int, pids: tuple[int, ...], text: str) -> None:

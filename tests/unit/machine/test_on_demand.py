@@ -427,6 +427,16 @@ def test_crash_loop_while_a_connection_waits_is_paced_across_rounds_and_given_up
     assert not sim.listens(web)
 
 
+def test_as_many_rounds_as_it_takes_are_counted_by_the_same_window() -> None:
+    sim = Sim()
+    sim.program("web", Program(lives=0.01, code=3, serves=False))
+    web = asleep(sim, flapping_retry_in=0.1, flapping_backoff=1, flapping_max_retry=20)
+    sim.connect(web)
+    sim.advance(10.0)
+    assert web.trouble == "given up after 20 retries, last exit code 3"
+    assert sim.told().count("spawn web.1") == 42
+
+
 def test_without_respawn_a_crash_loop_is_paced_too() -> None:
     sim = Sim()
     sim.program("web", Program(lives=0.0, code=3, serves=False))
