@@ -13,6 +13,7 @@ from circus.machine.context import Context
 from circus.machine.deadlines import Timer
 from circus.machine.on_demand import OnDemand
 from circus.machine.process import State
+from circus.options.table import WatcherSpec
 
 # Looks in one idle_timeout: it is over after no more than a quarter of itself more.
 LOOKS = 4
@@ -47,12 +48,15 @@ class IdleTimeout:
         self._used = 0.0
         self._look_later(now)
 
-    def change(self, now: float) -> None:
-        """Options of an active watcher may have changed."""
-        if not self._is_wanted:
+    def change(self, old: WatcherSpec, now: float) -> None:
+        """An active watcher has other options; what was seen so far counts."""
+        before, after = _timeout(old), _timeout(self._context.spec)
+        if not after:
             self.drop()
-        elif not self._is_looking and self._context.deadlines.get((Timer.IDLE, 0)) is None:
+        elif not before:
             self.begin(now)
+        elif before != after and not self._is_looking:
+            self._look_later(now)
 
     def drop(self) -> None:
         """It is not active any more, or may stay so for ever."""
@@ -60,13 +64,10 @@ class IdleTimeout:
         self._context.deadlines.set((Timer.IDLE, 0), None)
         self._demand.hush()
 
-    @property
-    def _is_wanted(self) -> bool:
-        return self._context.spec.on_demand and self._context.spec.idle_timeout > 0
-
     def _look_later(self, now: float) -> None:
-        if self._is_wanted:
-            delay = min(self._context.spec.idle_timeout / LOOKS, LONGEST_LOOK_DELAY)
+        timeout = _timeout(self._context.spec)
+        if timeout:
+            delay = min(timeout / LOOKS, LONGEST_LOOK_DELAY)
             self._context.deadlines.set((Timer.IDLE, 0), now + delay)
 
     def look(self, now: float) -> None:
@@ -96,3 +97,8 @@ class IdleTimeout:
         """Also if a process is gone, with what it has used."""
         share = IDLE_SHARE * (now - self._looked_at) * self._context.table.count(State.UP)
         return not 0.0 <= used - self._used <= max(share, TICK)
+
+
+def _timeout(spec: WatcherSpec) -> float:
+    """0: it is never looked at."""
+    return max(0.0, spec.idle_timeout) if spec.on_demand else 0.0

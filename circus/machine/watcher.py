@@ -212,7 +212,7 @@ class Watcher:
         self.pool.change(spec, now)
         self._demand.change(before, now)
         if self.phase is Phase.ACTIVE:
-            self._idle.change(now)
+            self._idle.change(before, now)
         if replace:
             self.replace(now)
         if self._waits_for_number and self.pool.target > 0:

@@ -186,6 +186,15 @@ def test_option_that_is_taken_back_while_it_runs_ends_the_looks() -> None:
     assert not sim.listens(web)
 
 
+def test_shorter_timeout_is_not_kept_waiting_by_the_longer_one_before() -> None:
+    sim = Sim()
+    web = awake(sim, idle_timeout=3600.0)
+    sim.advance(70.0)
+    sim.change(web, idle_timeout=4.0)
+    sim.advance(1.0)
+    assert web.is_sleeping
+
+
 def test_look_with_a_shorter_timeout_than_before_comes_to_its_conclusion() -> None:
     sim = Sim()
     web = awake(sim)
