@@ -145,7 +145,7 @@ class Client:
             raise Lost("short" if received else "reset") from None
         if not head.split(maxsplit=2)[1:2] == [b"200"]:
             raise Lost("status")
-        if not self._keep_alive or _header(head, b"connection") == b"close":
+        if not self._keep_alive or not _is_kept(head):
             self.close()
         return received[head_end:]
 
@@ -173,6 +173,11 @@ class Client:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _is_kept(head: bytes) -> bool:
+    connection = _header(head, b"connection")
+    return connection != b"close" and (not head.startswith(b"http/1.0") or connection == b"keep-alive")
 
 
 def _header(head: bytes, name: bytes) -> bytes:

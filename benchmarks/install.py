@@ -15,6 +15,7 @@ PINS: dict[str, tuple[str, ...]] = {
         "setuptools==75.8.0",
     ),  # setuptools: builds this checkout without the package index
     "circus019": ("circus==0.19.0", "tornado==6.5.2", *LIBRARIES, "setuptools==75.8.0"),
+    "servers": ("gunicorn==27.0.1", "uvicorn==0.54.0", "waitress==3.0.2"),
     "supervisord": ("supervisor==4.3.0", "setuptools==75.8.0"),
 }
 SOURCES = ("circus", "setup.py", "pyproject.toml", "README.md")

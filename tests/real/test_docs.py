@@ -8,14 +8,15 @@ say what becomes of a block:
   running, and the page shows how it is told.
 - `python`: a program. It is run, and must end with exit code 0. With a file name behind, it is only written, and
   another block has to use it. `sh` is the same for shell scripts.
+- `systemd`: a unit file, which is only shown.
 - `console`: what follows `$ ` is run, and prints what stands below. `...` stands for anything, and a number that
   differs from run to run (process id, time, memory) for any such number. A command is interrupted where `^C`
   stands, once it has printed what stands above. Lines that begin with `(circusctl) ` are given to circusctl. What only
   asks is asked again until the page is right, for facts take their time.
 
 Before the first commands that do not start circusd themselves, and before the first program with a client, circusd is
-started with the last `circus.ini`. The addresses and directories that pages speak of are replaced by those of the test,
-so that pages can be tried side by side, on any machine.
+started with the last `circus.ini`. The addresses, the port 8080 and the directories that pages speak of are replaced by
+those of the test, so that pages can be tried side by side, on any machine.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import NamedTuple
 import pytest
 
 from circus import config
-from tests.real.support import PATIENCE, ROOT, Program, wait_for
+from tests.real.support import PATIENCE, ROOT, Program, free_port, wait_for
 
 pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
@@ -60,7 +61,7 @@ CLIENTS = re.compile(r"circus\.(?:client|consumer|stats)")
 ONLY_ASKS = re.compile(
     r"(?:export \S+; |sleep \d; )?circusctl(?: --?\w+)*"
     r"(?:$| (?:status|list|listpids|stats|numprocesses|numwatchers|options|get|dstats|globaloptions)\b)"
-    r"|circus-top|tail|cat|cut|grep|ls|stat|ps|wc|head"
+    r"|circus-top|curl|tail|cat|cut|grep|ls|stat|ps|wc|head"
 )
 
 # What differs from run to run, and what it is compared as.
@@ -70,6 +71,7 @@ VARIABLE = (
     (r"\d+:\d\d\.\d\d", "TIME"),
     (r"\d+\.\d+[KMGT]?\b", "#"),
     (r"\[\d+\]", "[#]"),
+    (r"^\d+(?=:socket )", "#"),
     (r"\b(pid|try in|for|in|another) \d+\b", r"\1 #"),
     (r"(\"process_id\": )\d+", r"\1#"),
     (r"\d{3,}", "#"),
@@ -119,6 +121,7 @@ class Place:
     """The directory a page is tried in, and the circusd that runs there."""
 
     def __init__(self) -> None:
+        self.port = str(free_port())
         self.directory = Path(tempfile.mkdtemp(prefix="docs"))  # short: paths of sockets have 107 bytes
         for name in (*DIRECTORIES, "/tools"):
             (self.directory / name[1:]).mkdir(parents=True)
@@ -149,19 +152,22 @@ class Place:
             text = text.replace(address, f"ipc://{self.directory}/{name}")
         for name in DIRECTORIES:
             text = re.sub(rf"(?<![\w.]){name}\b", f"{self.directory}{name}", text)
-        return text
+        return re.sub(r"\b8080\b", self.port, text)
 
     def there(self, text: str) -> str:
         """With those of the page."""
         for address, name in ADDRESSES.items():
             text = text.replace(f"ipc://{self.directory}/{name}", address)
         text = re.sub(rf"{self.directory}(?={'|'.join(DIRECTORIES)})", "", text)
-        return text.replace(f"{self.directory}/", "")
+        return re.sub(rf"\b{self.port}\b", "8080", text.replace(f"{self.directory}/", ""))
 
     # ---- blocks ------------------------------------------------------------------------------------------------
 
     def try_block(self, block: Block) -> None:
-        assert block.language in ("ini", "python", "sh", "console"), f"{block.place}: a block of an unknown kind"
+        languages = ("ini", "python", "sh", "console", "systemd")
+        assert block.language in languages, f"{block.place}: a block of an unknown kind"
+        if block.language == "systemd":
+            return
         if block.language == "ini":
             self._configure(block)
         elif block.filename:
@@ -299,3 +305,16 @@ def test_a_page_has_no_example_outside_of_fences(page: Path) -> None:
 def test_links_lead_to_files_that_are_there(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+EXAMPLES = [
+    pytest.param(block.text, ROOT / "examples" / block.filename, id=block.place)
+    for page in PAGES
+    for block in blocks(page)
+    if block.filename and (ROOT / "examples" / block.filename).exists()
+]
+
+
+@pytest.mark.parametrize("text, example", EXAMPLES)
+def test_what_a_page_shows_of_an_example_is_the_example(text: str, example: Path) -> None:
+    assert text == example.read_text()
