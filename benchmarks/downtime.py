@@ -28,6 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import install
 import procfs
@@ -326,6 +327,7 @@ def measure(system: System, column: str, tables: tuple[Table, Table], with_wrk: 
 
 def main() -> int:
     arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, _leave)
     scratch = Path(tempfile.mkdtemp(prefix="circus-benchmark-"))
     cache = arguments.peers or scratch
     failed = 0
@@ -353,9 +355,15 @@ def main() -> int:
                     say(f"  {error}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    print(f"Linux {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    print(f"{tables[0]}\n\n{tables[1]}")
+        print(f"Linux {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+        print(f"{tables[0]}\n\n{tables[1]}")
     return failed
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End by an exception, so that everything is ended and removed on the way."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def parse_arguments() -> argparse.Namespace:
