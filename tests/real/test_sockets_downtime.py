@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.http_load import Address, Load
 from circus.posix import tree
 from tests.real.proc import PROGRAMS
-from tests.real.support import PATIENCE, ROOT, Daemon, free_port
+from tests.real.support import PATIENCE, ROOT, Daemon, free_port, is_gone
 
 pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
@@ -36,18 +37,21 @@ SERVERS = {
 
 
 class Web(Daemon):
-    def __init__(self, directory: Path, server: str, at: str = "") -> None:
+    """Two processes of one of `SERVERS`, at a port or a path; `more` are options of their watcher."""
+
+    def __init__(self, directory: Path, server: str, at: str = "", more: str = "", **options: Any) -> None:
         port = free_port()
         self.address: Address = at or ("127.0.0.1", port)
         self._place = f"path = {at}" if at else f"host = 127.0.0.1\nport = {port}"
         self._server = server
-        super().__init__(directory, self.text(version=1))
+        self._more = more
+        super().__init__(directory, self.text(version=1), **options)
 
     def text(self, version: int) -> str:
         return "\n".join(
             [
                 f"[socket:web]\n{self._place}",
-                f"[watcher:web]\ncmd = {sys.executable} {SERVERS[self._server]}\nnumprocesses = 2",
+                f"[watcher:web]\ncmd = {sys.executable} {SERVERS[self._server]}\nnumprocesses = 2\n{self._more}",
                 # A client that waits for a processor is not one that has gone.
                 f"[env]\nPATH = $PATH\nPYTHONPATH = {PROGRAMS}\nLINGER = {PATIENCE}\nVERSION = {version}\n",
             ]
@@ -160,6 +164,33 @@ def test_no_request_to_a_unix_socket_is_lost(tmp_path: Path) -> None:
         for event in EVENTS:
             with web.asked():
                 event(web)
+
+
+def test_reload_to_a_program_that_cannot_start_loses_no_request(tmp_path: Path) -> None:
+    with Web(tmp_path, "plain") as web:
+        web.wait_for_status("web", "active")
+        before = web.pids("web")
+        with web.asked():
+            web.write_config(web.text(version=1).replace(sys.executable, "/nowhere/python"))
+            assert "/nowhere/python" in web.call("reloadconfig", waiting=True)["reason"]
+            assert web.pids("web") == before
+
+
+def test_old_processes_serve_until_the_after_spawn_hook_of_the_new_ones_returns(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    ready.touch()
+    hook = "hooks.after_spawn = tests.real.programs.hooks.wait_for_file"
+    with Web(tmp_path, "plain", more=hook, env={"HOOK_FILE": str(ready)}) as web:
+        web.wait_for_status("web", "active")
+        before = set(web.pids("web"))
+        ready.unlink()
+        with web.asked():
+            web.call("reload", name="web")
+            web.wait_for(lambda: len([entry for entry in tree.descendants(web.pid) if entry.parent == web.pid]) > 2)
+            web.wait_until_all_serve()
+            assert not any(map(is_gone, before))
+            ready.touch()
+            web.wait_for(lambda: len(now := web.pids("web")) == 2 and before.isdisjoint(now))
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")

@@ -45,6 +45,12 @@ def sleep_for_long(**kw: Any) -> bool:
     return True
 
 
+def wait_for_file(**kw: Any) -> bool:
+    while not os.path.exists(os.environ["HOOK_FILE"]):
+        time.sleep(0.01)
+    return True
+
+
 def exit_code_of_a_child(watcher: Any, **kw: Any) -> bool:
     """A hook that starts programs itself gets their exit codes, whatever else dies meanwhile."""
     codes = [subprocess.run(["/bin/sh", "-c", f"exit {number}"]).returncode for number in range(5)]
