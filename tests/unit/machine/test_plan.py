@@ -159,6 +159,11 @@ CHANGES = [
         S + "type = SOCK_DGRAM\n" + USER,
         ["[socket:s] changes (type): bind anew", "[watcher:w] changes (socket s): graceful reload"],
     ),
+    (
+        "[socket:a]\nport = 1\n[socket:b]\nport = 2\n" + W,
+        "[socket:a]\nport = 1\n[socket:b]\nport = 3\n" + W,
+        ["[socket:b] changes (port): bind anew"],
+    ),
     (S + "colour = 1\n" + W, S + "colour = 2\n" + W, []),
     # [circus]
     ("", "[circus]\ncheck_delay = 1", ["[circus] changes (check_delay): in place"]),
