@@ -27,9 +27,9 @@ class Status(Command):
     takes = (Property("name", WATCHER, "name of the watcher", word=True),)
     replies = (
         ("statuses", "without a name: object of watchers and their status"),
-        ("reasons", "without a name: object of the watchers in trouble and why"),
+        ("reasons", "without a name: object of the watchers in trouble, or asleep, and why"),
         ("status", "with a name: its status, in place of `ok`"),
-        ("reason_text", "with a name, in trouble: why"),
+        ("reason_text", "with a name, in trouble or asleep: why"),
     )
 
     def execute(self, arbiter: Arbiter, props: dict[str, Any]) -> Result:

@@ -61,7 +61,7 @@ class Demand:
             self._fds[name] = fd
 
     def _ready(self, name: str) -> None:
-        for key in list(self._keys[name]):
+        for key in list(self._keys.get(name, ())):  # none if another socket was ready in the same pass
             self._forget_and_call(key)
 
     def _forget_and_call(self, key: int) -> None:

@@ -113,6 +113,23 @@ autostart = false
         assert daemon.pids("other") == daemon.pids("plain") == []
 
 
+@pytest.mark.parametrize("options", ["listen_fds = web", "use_sockets = true"])
+def test_program_that_is_given_its_socket_in_another_way_is_woken_too(tmp_path: Path, options: str) -> None:
+    port = free_port()
+    fd = "3" if "listen" in options else "$(circus.sockets.web)"
+    config = configuration(port, f"{sys.executable} {PROGRAMS / 'served.py'} {fd}", options)
+    with sleeping(tmp_path, config) as daemon:
+        assert [ask(local(port))] == daemon.pids("web")
+
+
+def test_inetd_program_is_started_for_each_client(tmp_path: Path) -> None:
+    port = free_port()
+    program = f"{sys.executable} {PROGRAMS / 'served.py'} 0 1"
+    with sleeping(tmp_path, configuration(port, program, "stdin_socket = web")) as daemon:
+        assert len({ask(local(port)) for _ in range(3)}) == 3
+        wait_asleep(daemon)
+
+
 def test_one_that_was_stopped_is_not_woken_while_another_of_the_same_socket_is(tmp_path: Path) -> None:
     port = free_port()
     other = f"[watcher:other]\ncmd = {SERVER}\non_demand = true\n"

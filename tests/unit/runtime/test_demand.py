@@ -48,6 +48,15 @@ def test_of_several_sockets_any_wakes_it_and_all_are_let_go(sim):
     assert sim.loop.readers == {}
 
 
+def test_two_sockets_that_are_ready_in_one_pass_are_no_fault(sim):
+    web = sim.add(on_demand=True, args=uses("web", "admin"))
+    sim.start(web)
+    for call in list(sim.loop.readers.values()):  # the selector had both before the first was let go
+        call()
+    sim.turn()
+    assert web.status == "active"
+
+
 def test_all_that_sleep_at_a_socket_are_woken_and_no_others(sim):
     one, two = sim.add("one", on_demand=True, args=uses("web")), sim.add("two", on_demand=True, use_sockets=True)
     other, stopped = sim.add("other", on_demand=True, args=uses("admin")), sim.add("stopped", args=uses("web"))
