@@ -55,6 +55,7 @@ BINDS = (
     f"os.execv(sys.argv[2], [word.replace('{FD}', str(listener.fileno())) for word in sys.argv[2:]])"
 )
 TIMEOUT = 60.0  # s for whatever is waited for
+PATIENCE = 10.0  # s a client waits for an answer, and a supervisor for a process that is to end
 MARGIN = 0.7  # s under load before an event, and after it
 Event = tuple[str, Callable[[], None]]
 
@@ -88,7 +89,7 @@ class System(ABC):
         answered: set[int] = set()
         deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
-            with Load(("127.0.0.1", self.port), clients=2) as load:
+            with Load(("127.0.0.1", self.port), clients=2, timeout=PATIENCE) as load:
                 time.sleep(0.1)
             answered.update(map(int, load.bodies))
             pids = self.pids()
@@ -114,6 +115,7 @@ class Circusd(System):
             f"[circus]\nendpoint = {self.endpoint}\npubsub_endpoint = {self.pubsub_endpoint}\nmulticast_endpoint =\n"
             f"[socket:web]\nhost = 127.0.0.1\nport = {self.port}\n"
             f"[watcher:web]\ncmd = {command}\nnumprocesses = 2\nuse_sockets = true\ncopy_env = true\n"
+            f"graceful_timeout = {PATIENCE}\n"
             f"[env:web]\nVERSION = {self.version}\n"
         )
 
@@ -240,7 +242,7 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
         process.terminate()
     for process in processes:
         try:
-            process.wait(TIMEOUT)
+            process.wait(PATIENCE * 2)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -251,7 +253,8 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 def under_clients(system: System, event: Callable[[], None]) -> str:
     address = ("127.0.0.1", system.port)
-    loads = [Load(address, clients=4, keep_alive=keep, paths=("/", "/", "/", "/slow")) for keep in (True, False)]
+    paths = ("/", "/", "/", "/slow")
+    loads = [Load(address, clients=4, keep_alive=keep, paths=paths, timeout=PATIENCE) for keep in (True, False)]
     with ExitStack() as stack:
         for load in loads:
             stack.enter_context(load)
