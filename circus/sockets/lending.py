@@ -46,7 +46,7 @@ class Lending:
         fds = {
             name: self._fd(sock)
             for name, sock in self._sockets.items()
-            if not sock.so_reuseport or name in named  # else nobody would use it
+            if name in named or (use.every and not sock.so_reuseport)  # else nobody would use it
         }
         listen = tuple((name, fds[name]) for name in use.listen)
         for _, fd in listen:  # as systemd hands them over, and programs made for that expect
