@@ -34,7 +34,7 @@ Keys = Sequence[int]
 
 def reasons(replies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Of several replies only why something did not come about."""
-    told = [reply["reason"] for reply in replies if reply.get("reason")]
+    told = dict.fromkeys(reply["reason"] for reply in replies if reply.get("reason"))
     return {"reason": "; ".join(told)} if told else {}
 
 

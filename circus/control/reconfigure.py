@@ -54,7 +54,11 @@ class House(Protocol):
     sockets: CircusSockets | None
     plugins: list[Mapping[str, Any]]
     is_daemon: bool
+    reconfiguration: Reconfiguration | None
+    """The latest that was carried out."""
 
+    @property
+    def is_running(self) -> bool: ...
     @property
     def registry(self) -> Registry: ...
     @property
@@ -67,7 +71,8 @@ class House(Protocol):
 
 def plan_for(house: House, config: ConfigSpec) -> Plan:
     own = house.own_programs(house.settings_with(config.circus), _plugins(config))
-    return plan(state_now(house.configured, house.sockets or {}, house.registry), state_wanted(config, own))
+    now = state_now(house.configured, house.sockets or {}, house.registry, house.is_running)
+    return plan(now, state_wanted(config, own))
 
 
 def follow(house: House, config: ConfigSpec, restart: bool) -> Reply:
@@ -88,6 +93,7 @@ def follow(house: House, config: ConfigSpec, restart: bool) -> Reply:
         if house.is_daemon:
             set_process_name(config.circus.proc_name or DAEMON)
 
+    house.reconfiguration = reconfiguration
     return reconfiguration.carry_out(house.operations, taken)
 
 
@@ -101,12 +107,18 @@ def _plugins(config: ConfigSpec) -> list[Mapping[str, Any]]:
     return [plugin_dict(plugin) for plugin in config.plugins]
 
 
-def state_now(circus: CircusSpec, sockets: Mapping[str, CircusSocket], registry: Registry) -> State:
+def state_now(
+    circus: CircusSpec, sockets: Mapping[str, CircusSocket], registry: Registry, is_running: bool = True
+) -> State:
+    """Before the start no socket is open, and none is lost."""
+    ours = {name: sock for name, sock in sockets.items() if not sock.is_inherited}
     return State(
         circus,
-        {name: sock.spec for name, sock in sockets.items() if not sock.is_inherited},
+        {name: sock.spec for name, sock in ours.items()},
         [Standing(watcher.spec, watcher.is_added) for watcher in registry.all()],
         {name for name, sock in sockets.items() if sock.is_inherited},
+        {name: sock.port for name, sock in ours.items() if sock.is_open and sock.port},
+        {name: sock.loss for name, sock in ours.items() if is_running and sock.loss},
     )
 
 
@@ -157,6 +169,8 @@ class Reconfiguration:
         self._steps = plan.of("watcher")
         self._new: dict[str, LiveWatcher] = {}
         self._changed: dict[str, Prepared] = {}
+        self.is_waiting = False
+        """Nothing is changed yet: users of an address are being stopped."""
 
     # ---- what can fail -----------------------------------------------------------------------------------------
 
@@ -196,24 +210,28 @@ class Reconfiguration:
         if not held:
             return self._exchange_and_take(operations, taken)
         result: Future[Any] = Future()
+        again = [watcher for watcher in held if watcher.decided.wanted]
         logger.info("reloadconfig: %s must stop first", ", ".join(watcher.name for watcher in held))
+        self.is_waiting = True
 
         def go_on(_: Reply) -> None:
+            self.is_waiting = False
             try:
                 changed = self._exchange_and_take(operations, taken)
             except Exception as exc:
                 self.discard()
                 changed = failed(exc)
-            left = [watcher for watcher in self._registry.all() if watcher in held]
+            left = [watcher for watcher in self._registry.all() if watcher in again]
             gather([changed, _start_again(left, operations)]).then(reasons).pass_on(result)
 
         operations.stop([watcher.key for watcher in held]).add_done_callback(go_on)
         return result
 
     def _holders(self) -> list[LiveWatcher]:
-        """Watchers whose processes hold an address that is wanted for another socket."""
+        """Watchers whose processes hold an address that is wanted for another socket, those that were removed too."""
         blocked = self.plan.blocked
-        return [w for w in self._registry.all() if blocked and socket_use(w.spec).among(blocked) and w.decided.wanted]
+        watchers = list(self._registry.by_key.values()) if blocked else []
+        return [w for w in watchers if not w.decided.is_stopped and socket_use(w.spec).among(blocked)]
 
     def _exchange_and_take(self, operations: Operations, taken: Callable[[], object]) -> Reply:
         with operations.sockets_change():
@@ -263,7 +281,8 @@ class Reconfiguration:
             return operations.remove(watcher.key)
         replaces = step.price in (Price.RELOAD, Price.RESTART)
         watcher.is_added = step.what is What.KEEP
-        is_down = watcher.decided.is_missed and not watcher.decided.is_running  # asked before the reason may go away
+        # Asked before the reason may go away. One that is to have no process is down because that is wanted.
+        is_down = watcher.decided.is_missed and not watcher.decided.is_running and step.spec.numprocesses > 0
         future = operations.change(watcher.key, self._changed[step.name], replace=replaces)
         return operations.start([watcher.key], single=True) if is_down else future
 

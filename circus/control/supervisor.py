@@ -29,6 +29,7 @@ from circus.runtime.live_watcher import LiveWatcher
 from circus.runtime.runtime import Runtime, Surroundings
 
 if TYPE_CHECKING:
+    from circus.control.reconfigure import Reconfiguration
     from circus.control.sampling import Figures
     from circus.machine.plan import Plan
     from circus.sockets.collection import CircusSockets
@@ -67,7 +68,7 @@ class Supervisor:
         self.is_daemon = False  # else another program, which goes on when we end
         self.restart_wanted = False  # when the last run ended
         self._exits_to_restart = False
-        self._reconfiguration: Reply | None = None
+        self.reconfiguration: Reconfiguration | None = None
         self._is_open = False
         self.listeners: Listeners | None = None
         self.session: Session | None = None
@@ -195,10 +196,9 @@ class Supervisor:
         """
         from circus.control import reconfigure  # as above
 
-        if self._reconfiguration is not None and not self._reconfiguration.done():
+        if self.reconfiguration is not None and self.reconfiguration.is_waiting:
             raise ConflictError("a reloadconfig is under way: it waits until programs have stopped")
-        self._reconfiguration = reconfigure.follow(self, reconfigure.read_config(self._config_path(path)), restart)
-        return self._reconfiguration
+        return reconfigure.follow(self, reconfigure.read_config(self._config_path(path)), restart)
 
     def _config_path(self, path: str | None) -> str:
         path = path or self.config_file

@@ -132,8 +132,10 @@ class Arbiter:
             self._begin_up(self._job(ticket, jobs.started_and_kept), watcher, now, Watcher.start)
 
     def stop(self, now: float, ticket: int, keys: list[int], single: bool = False) -> None:
+        """Of those that were removed the end is awaited."""
         job = self._job(ticket, jobs.info_of_stop if single else jobs.nothing)
-        self._stop_in_order(job, [self.watchers[key] for key in self._ordered(keys)], now)
+        leaving = [watcher for key in keys if (watcher := self._leaving.get(key)) is not None]
+        self._stop_in_order(job, [*(self.watchers[key] for key in self._ordered(keys)), *leaving], now)
 
     def restart(self, now: float, ticket: int, keys: list[int], single: bool = False) -> None:
         if self._refuse(ticket):

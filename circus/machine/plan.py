@@ -5,9 +5,9 @@ What runs is compared, not what an older file said: options changed since by `se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple
 
 from circus.common.names import STATS_WATCHER
@@ -79,12 +79,16 @@ class Standing(NamedTuple):
 
 class State(NamedTuple):
     """Everything that a configuration is about. Sockets are keyed by name; `inherited` are names of those that circusd
-    was started with."""
+    was started with. `ports` are the real ones of sockets that were left to choose; `lost` says of sockets that nobody
+    can connect to any more what has become of them.
+    """
 
     circus: CircusSpec
     sockets: Mapping[str, SocketSpec]
     watchers: Iterable[Standing]
     inherited: Collection[str] = ()
+    ports: Mapping[str, int] = {}
+    lost: Mapping[str, str] = {}
 
 
 class Plan(NamedTuple):
@@ -113,7 +117,7 @@ def plan(now: State, wanted: State) -> Plan:
     for what was added by command.
     """
     sockets = list(_socket_steps(now, wanted))
-    blocked = _blocked(now.sockets, sockets)
+    blocked = _blocked(_places(now), sockets)
     affected = {step.name for step in sockets if step.price in _REBOUND}
     watchers = _WatcherSteps(now, wanted, affected, blocked)
     return Plan([*_circus_steps(now.circus, wanted.circus), *sockets, *watchers.all()], blocked)
@@ -152,10 +156,24 @@ def _socket_steps(now: State, wanted: State) -> Iterator[Step]:
             yield Step(section, name, What.REMOVE, Price.CLOSE)
         elif old is None:
             yield Step(section, name, What.ADD, Price.BIND, spec=new)
+        elif name in now.lost:
+            yield Step(section, name, What.CHANGE, Price.REBIND, _changed(old, new), now.lost[name], new)
         elif options := _changed(old, new):
-            is_adjustable = _ADJUSTABLE.issuperset(options) and not ("umask" in options and new.umask is None)
-            price = Price.IN_PLACE if is_adjustable else Price.REBIND
+            price = Price.IN_PLACE if _is_adjustable(options, new, now.ports.get(name)) else Price.REBIND
             yield Step(section, name, What.CHANGE, price, options, spec=new)
+
+
+def _is_adjustable(options: Collection[str], new: SocketSpec, port: int | None) -> bool:
+    """`port` is the real one of a socket that was left to choose: a file that names it changes nothing."""
+    if "umask" in options and new.umask is None:
+        return False
+    return _ADJUSTABLE.issuperset(option for option in options if option != "port" or new.port != port)
+
+
+def _places(now: State) -> dict[str, SocketSpec]:
+    """Where sockets are bound, by name; of one that is lost its file is free."""
+    bound = {name: spec for name, spec in now.sockets.items() if not (name in now.lost and spec.path)}
+    return {name: spec.replace(port=now.ports[name]) if name in now.ports else spec for name, spec in bound.items()}
 
 
 def _changed(old: SocketSpec, new: SocketSpec) -> tuple[str, ...]:
@@ -182,12 +200,18 @@ def _overlap(old: SocketSpec, new: SocketSpec) -> bool:
     if old.so_reuseport and new.so_reuseport:
         return False
     is_same_port = old.port == new.port != 0 and old.type.upper() == new.type.upper()
-    return is_same_port and not (_is_one_address(old.host) and _is_one_address(new.host) and old.host != new.host)
+    one, other = _one_address(old.host), _one_address(new.host)
+    return is_same_port and (one is None or other is None or one == other)
 
 
-def _is_one_address(host: str) -> bool:
-    """A name may be any address, and an address of zeros is all of them."""
-    return bool(re.fullmatch(r"[\d.]+|[\da-fA-F:.]*:[\da-fA-F:.]*", host)) and bool(re.search(r"[1-9a-fA-F]", host))
+def _one_address(host: str) -> IPv4Address | IPv6Address | None:
+    """None for what may be any address: a name, and the one of zeros, which is all of them."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    found = address if isinstance(address, IPv4Address) else address.ipv4_mapped or address
+    return None if found.is_unspecified else found
 
 
 # ---- watchers ----------------------------------------------------------------------------------------------------

@@ -65,9 +65,9 @@ or of `[env]`; in values that are text, also of the watcher's own environment. I
 option; there and in values of the environment `$(circus.sockets.NAME)` stands for the descriptor of a managed socket,
 which the program is given then. A name that is not known stays as it is.
 
-`reloadconfig` changes `backlog`, `blocking`, `umask` and `replace` of a socket in place. For any other option the
-socket is bound anew, and the processes that use it are replaced by graceful reload; if the new address is the old one,
-or overlaps with it, they are stopped before.
+`reloadconfig` changes `backlog`, `blocking`, `umask` and `replace` of a socket in place. For any other option, or if
+the file of a unix socket was removed, the socket is bound anew, and the processes that use it are replaced by graceful
+reload; if the new address is the old one, or overlaps with it, they are stopped before.
 
 ## What this version cannot do
 

@@ -162,6 +162,13 @@ class CircusSocket(socket.socket):
         """It is open, and the file of a unix socket is still the one that was made."""
         return self.is_open and (self._file is None or self._file == _identity(self.path or ""))
 
+    @property
+    def loss(self) -> str:
+        """Why nobody can connect to it any more, for people; empty if that is not so."""
+        if self.so_reuseport or self.is_intact:
+            return ""
+        return "its file was removed" if self.is_open else "it was closed"
+
     def info(self) -> dict[str, Any]:
         place = {"path": self.path} if self.is_unix else {"host": self.host, "port": self.port}
         return {"fd": self.fileno(), "name": self.name, "backlog": self.backlog, **place}

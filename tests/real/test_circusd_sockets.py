@@ -224,6 +224,32 @@ def test_a_port_that_is_taken_when_a_process_is_to_have_its_own_is_said(tmp_path
         assert len(daemon.call("start", name="w", waiting=True)["info"]["started"]) == 1
 
 
+def test_a_socket_that_a_hook_has_closed_keeps_back_only_those_who_want_it(tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text("def close(watcher, **about):\n    watcher.sockets['b'].close()\n    return True\n")
+    config = """
+        [socket:a]
+        port = 0
+        [socket:b]
+        port = 0
+        [watcher:closer]
+        cmd = sleep 1000
+        hooks.before_start = hooks.close
+        [watcher:other]
+        cmd = sleep 1000
+        stdin_socket = a
+        priority = -1
+        [watcher:user]
+        cmd = sleep 1000
+        stdin_socket = b
+        autostart = false
+    """
+    with Daemon(tmp_path, config) as daemon:
+        daemon.wait_for_status("other", "active")
+        assert "was closed" in daemon.call("start", name="user", waiting=True)["reason"]
+        daemon.call("reloadconfig", waiting=True)
+        assert daemon.call("start", name="user", waiting=True).get("reason") is None
+
+
 def test_sockets_are_there_before_any_program_and_gone_with_circusd(tmp_path: Path) -> None:
     path = str(tmp_path / "api.sock")
     with shown(tmp_path, PLAIN + "use_sockets = true\n") as (daemon, _):

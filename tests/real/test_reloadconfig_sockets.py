@@ -142,6 +142,36 @@ def test_address_that_overlaps_with_the_old_one_is_bound_after_its_users_have_st
     assert all(map(is_gone, old))
 
 
+def test_users_that_stop_or_go_already_are_waited_for(house: House) -> None:
+    slow = f"cmd = {program('answer.py', '$(circus.sockets.web)')}\nstop_signal = CONT\ngraceful_timeout = 1\n"
+    for number, command in enumerate(("stop", "rm")):
+        house.change(server=slow)
+        house.daemon.wait_for_status("server", "active" if command == "rm" or not number else "stopped")
+        house.daemon.call(command, name="server")
+        house.change(web=f"host = 0.0.0.0\nport = {house.port}", server=slow)
+        assert house.socket()["host"] == "0.0.0.0"
+        house.daemon.call("start", name="server", waiting=True)
+        assert ask(("127.0.0.1", house.port))
+
+
+def test_port_that_was_left_to_the_system_is_written_down(house: House) -> None:
+    """Nothing is bound anew, and nobody is replaced."""
+    house.change(web="host = 127.0.0.1\nport = 0")
+    before = house.seen()
+    house.change(web=f"host = 127.0.0.1\nport = {house.socket()['port']}")
+    assert house.seen() == before
+    house.change(web=f"host = 127.0.0.1\nport = {house.socket()['port']}\nbacklog = 9")
+    assert house.seen() != before
+
+
+def test_file_of_a_socket_that_somebody_has_removed_is_there_again(house: House) -> None:
+    path = house.directory / "web"
+    house.change(web=f"path = {path}")
+    path.unlink()
+    house.change(web=f"path = {path}")
+    assert ask(str(path))
+
+
 def test_two_sockets_exchange_their_ports(house: House) -> None:
     def more(port: int) -> str:
         return f"[socket:more]\nhost = 127.0.0.1\nport = {port}\n[watcher:more]\n{house.server}args = more\n".replace(
@@ -306,3 +336,13 @@ def test_another_reloadconfig_waits_for_nobody(house: House) -> None:
     reply = house.daemon.call("reloadconfig")
     assert reply["status"] == "error" and "a reloadconfig is under way" in reply["reason"]
     house.daemon.wait_for(lambda: house.socket()["host"] == "0.0.0.0")
+
+
+def test_program_that_does_not_come_up_holds_up_no_later_configuration(house: House) -> None:
+    (house.directory / "hooks.py").write_text("import time\ndef slow(**about):\n    time.sleep(3)\n    return True\n")
+    more = "[watcher:slow]\ncmd = sleep 1000\nhooks.before_start = hooks.slow\n"
+    house.daemon.write_config(house.text(more=more))
+    assert house.daemon.call("reloadconfig")["status"] == "ok"
+    house.change(more="numprocesses = 2\n")
+    assert len(house.daemon.pids("plain")) == 2
+    assert "slow" not in house.daemon.call("list")["watchers"]

@@ -23,9 +23,12 @@ class SimulatedSocket:
 
     numbers = itertools.count(100)
     is_inherited = False
+    is_open = True
+    loss = ""
 
     def __init__(self, spec: SocketSpec) -> None:
         self.spec = spec
+        self.port = spec.port
         self.so_reuseport = spec.so_reuseport
         self.number = next(self.numbers)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circus.control import reconfigure
-from circus.control.operations import Operations
+from circus.control.operations import Operations, reasons
 from circus.control.registry import Registry
 from circus.exc import MessageError
 from circus.machine.arbiter import Arbiter as Decided
@@ -124,6 +124,18 @@ def test_watcher_that_could_not_be_started_is_tried_again_when_the_file_says_som
     assert not web.decided.wanted
     house.become(spec("web", cmd="false"))
     assert web.decided.wanted
+
+
+def test_watcher_that_is_to_have_no_process_is_not_started():
+    house = SimulatedHouse()
+    house.become([], [spec("none", numprocesses=0)])
+    assert house.become([], [spec("none", numprocesses=0, args="new")]).result(0) == {}
+    assert house.become([], [spec("none", numprocesses=1)]).result(0) == {}
+    assert house.registry.get("none").status == "active"
+
+
+def test_a_reason_is_told_once():
+    assert reasons([{"reason": "a"}, {}, {"reason": "b"}, {"reason": "a"}]) == {"reason": "a; b"}
 
 
 # ---- any configuration to any other ------------------------------------------------------------------------------
@@ -242,6 +254,19 @@ def test_watcher_removed_while_its_socket_is_awaited_is_not_missed() -> None:
     assert reply.result(0) == {}
     assert list(house.seen()["watchers"]) == ["new"]
     assert house.sockets["s"].spec.host == "0.0.0.0"
+
+
+def test_users_that_stop_or_go_already_are_waited_for_and_do_not_come_again() -> None:
+    house = SimulatedHouse()
+    sockets = [SocketSpec("s", {"host": "127.0.0.1", "port": 80})]
+    user, gone = (watcher_spec(name, "x", stdin_socket="s") for name in ("user", "gone"))
+    house.become(sockets, [user, gone])
+    house.operations.stop([house.registry.get("user").key])
+    house.operations.remove(house.registry.get("gone").key)
+    reply = house.become([SocketSpec("s", {"host": "0.0.0.0", "port": 80})], [user])
+    assert reply.result(0) == {}
+    assert house.sockets["s"].spec.host == "0.0.0.0"
+    assert house.registry.get("user").status == "stopped"
 
 
 def test_watcher_added_meanwhile_stays() -> None:

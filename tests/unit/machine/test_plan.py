@@ -239,6 +239,38 @@ def test_socket_that_circusd_was_started_with_needs_no_section():
     assert lines(S + W, W, inherited={"s"}) == []
 
 
+# ---- sockets as they have become ---------------------------------------------------------------------------------
+
+
+def steps_of(before, after, **now):
+    return plan(state(before)._replace(**now), state(after))
+
+
+def test_port_that_was_left_to_the_system_can_be_written_down():
+    free = S.replace("80", "0")
+    assert [*map(str, steps_of(free + USER, S + USER, ports={"s": 80}).steps)] == ["[socket:s] changes (port): in place"]
+    assert [*map(str, steps_of(free + USER, free + USER, ports={"s": 80}).steps)] == []
+    moved = steps_of(free, S.replace("80", "81"), ports={"s": 80})
+    assert ([*map(str, moved.steps)], moved.blocked) == (["[socket:s] changes (port): bind anew"], set())
+
+
+def test_port_that_was_left_to_the_system_is_taken_until_its_users_have_stopped():
+    assert steps_of(S.replace("80", "0"), "[socket:t]\nport = 80\n", ports={"s": 80}).blocked == {"s", "t"}
+
+
+def test_socket_that_nobody_can_connect_to_any_more_is_bound_anew():
+    lost = {"s": "its file was removed"}
+    user = UNIX + "[watcher:w]\ncmd = x\nstdin_socket = s\n"
+    made = steps_of(user, user, lost=lost)
+    assert [*map(str, made.steps)] == [
+        "[socket:s] changes (its file was removed): bind anew",
+        "[watcher:w] changes (socket s): graceful reload",
+    ]
+    assert made.blocked == set()
+    assert [*map(str, steps_of(user, W, lost=lost).steps)][0] == "[socket:s] is not wanted any more: close"
+    assert steps_of(S, S, lost={"s": "it was closed"}).blocked == {"s"}  # its users may hold the address
+
+
 # ---- the parts ---------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +281,10 @@ def test_what_is_blocked_is_what_another_holds():
     assert blocked(S, S + "host = ::\n") == {"s"}
     assert blocked(S, "[socket:t]\nport = 80\n") == {"s", "t"}
     assert blocked(S, S.replace("80", "0")) == set()
+    assert blocked(S + "host = 127.0.0.1\n", S + "host = 127.0.0.2\n") == set()
+    assert blocked(S + "host = ::ffff:127.0.0.1\n", S + "host = 127.0.0.1\n") == {"s"}
+    assert blocked(S + "host = ::1\n", S + "host = 0:0::1\n") == {"s"}
+    assert blocked(S + "host = localhost\n", S + "host = ::1\n") == {"s"}
     assert blocked(UNIX, UNIX + "type = SOCK_DGRAM\n") == {"s"}
     assert blocked(UNIX, UNIX.replace("/s", "/t")) == set()
 
