@@ -122,13 +122,12 @@ def compare(path: str, endpoint: str) -> int:
     from circus.wire.client import CircusClient
 
     command = ReloadConfig()
-    client = CircusClient(endpoint=endpoint)
+    message = command.make_message(dry_run=True, file=os.path.abspath(path))
     try:
-        reply = client.call(command.make_message(dry_run=True, file=os.path.abspath(path)))
+        with CircusClient(endpoint=endpoint) as client:
+            reply = client.call(message)
     except CallError as exc:
         return _fail(f"{endpoint}: {exc}")
-    finally:
-        client.stop()
     if is_error(reply):
         return _fail(f"{endpoint}: {reply.get('reason')}")
     print(command.console_msg(reply))

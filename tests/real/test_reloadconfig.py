@@ -209,9 +209,11 @@ def test_circusd_compares_a_file_with_a_running_daemon_before_it_is_installed(da
     assert {name: daemon.pids(name) for name in SECTIONS} == before
 
 
-def test_comparing_with_nobody_says_so(tmp_path):
+@pytest.mark.parametrize("endpoint", ["ipc://none", "no endpoint"])
+def test_comparing_with_nobody_says_so(tmp_path, endpoint):
     (tmp_path / "a.ini").write_text("[watcher:a]\ncmd = sleep 1\n")
-    words = [sys.executable, "-m", "circus.circusd", "--against", f"ipc://{tmp_path}/none", "--check", "a.ini"]
+    words = [sys.executable, "-m", "circus.circusd", "--against", endpoint, "--check", "a.ini"]
     run = subprocess.run(words, cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].startswith(f"circusd: error: ipc://{tmp_path}/none: ")
+    [line] = run.stderr.splitlines()
+    assert line.startswith(f"circusd: error: {endpoint}: ")
