@@ -225,7 +225,8 @@ def test_a_port_that_is_taken_when_a_process_is_to_have_its_own_is_said(tmp_path
 
 
 def test_a_socket_that_a_hook_has_closed_keeps_back_only_those_who_want_it(tmp_path: Path) -> None:
-    (tmp_path / "hooks.py").write_text("def close(watcher, **about):\n    watcher.sockets['b'].close()\n    return True\n")
+    hook = "def close(watcher, **about):\n    watcher.sockets['b'].close()\n    return True\n"
+    (tmp_path / "hooks.py").write_text(hook)
     config = """
         [socket:a]
         port = 0

@@ -248,7 +248,8 @@ def steps_of(before, after, **now):
 
 def test_port_that_was_left_to_the_system_can_be_written_down():
     free = S.replace("80", "0")
-    assert [*map(str, steps_of(free + USER, S + USER, ports={"s": 80}).steps)] == ["[socket:s] changes (port): in place"]
+    written = steps_of(free + USER, S + USER, ports={"s": 80}).steps
+    assert [*map(str, written)] == ["[socket:s] changes (port): in place"]
     assert [*map(str, steps_of(free + USER, free + USER, ports={"s": 80}).steps)] == []
     moved = steps_of(free, S.replace("80", "81"), ports={"s": 80})
     assert ([*map(str, moved.steps)], moved.blocked) == (["[socket:s] changes (port): bind anew"], set())
@@ -267,7 +268,7 @@ def test_socket_that_nobody_can_connect_to_any_more_is_bound_anew():
         "[watcher:w] changes (socket s): graceful reload",
     ]
     assert made.blocked == set()
-    assert [*map(str, steps_of(user, W, lost=lost).steps)][0] == "[socket:s] is not wanted any more: close"
+    assert str(steps_of(user, W, lost=lost).steps[0]) == "[socket:s] is not wanted any more: close"
     assert steps_of(S, S, lost={"s": "it was closed"}).blocked == {"s"}  # its users may hold the address
 
 
