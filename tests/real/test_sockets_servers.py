@@ -265,8 +265,10 @@ def test_socket_file_that_a_program_has_removed_comes_back_with_the_next_restart
         server.wait_for(server.serves)
         server.call("reload", name="web", waiting=True)
         wait_for(lambda: not path.exists())
+        before = set(server.pids("web"))
         server.call("restart")
-        wait_for(path.exists)
+        server.wait_for(lambda: (now := server.pids("web")) and before.isdisjoint(now))  # so somebody listens
+        assert path.exists()
         server.wait_for(server.serves)
 
 
