@@ -46,7 +46,10 @@ class Exchange:
         self._ready = []
 
     def unblock(self) -> None:
-        """Nobody uses those in the way any more: close them, and bind the others. SocketError: all is as it was."""
+        """Nobody uses those in the way any more: close them, and bind the others.
+
+        SocketError: all is as it was, but for what the text names.
+        """
         if not self._late:
             return
         before = {name: self._sockets[name] for name in self._in_the_way}
@@ -56,20 +59,27 @@ class Exchange:
         try:
             made += CircusSockets.from_specs(self._late).values()
             open_all(made)
-        except SocketError:
+        except SocketError as exc:
             for sock in made:
                 sock.close()
-            self._put_back(before)
-            raise
+            raise SocketError(0, "; ".join([str(exc.strerror), *self._put_back(before)])) from exc
         self._ready += made
 
-    def _put_back(self, before: dict[str, CircusSocket]) -> None:
-        for name, sock in before.items():
-            self._sockets[name] = again = sock.fresh()
-            try:
-                open_all([again])
-            except SocketError as exc:  # somebody was faster
-                logger.error("%s", exc.strerror)
+    def _put_back(self, before: dict[str, CircusSocket]) -> list[str]:
+        """Open them again; which cannot be."""
+        return [text for name, sock in before.items() if (text := self._open_again(name, sock))]
+
+    def _open_again(self, name: str, before: CircusSocket) -> str:
+        try:
+            again = before.fresh()
+            self._sockets[name] = again
+            open_all([again])
+        except SocketError as exc:  # somebody was faster, or its file cannot be removed
+            self._sockets[name].close()  # else it would be lent as if it were bound
+            text = f"{before} is closed from now on, since it cannot be opened again: {exc.strerror}"
+            logger.error("%s", text)
+            return text
+        return ""
 
     def take(self) -> None:
         """Exchange them. Cannot fail."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import stat
 import sys
@@ -273,6 +274,24 @@ def test_address_that_is_taken_while_its_users_have_stopped_is_given_back(house:
         assert ask(("127.0.0.1", house.port))[1] == "old"
         assert {**house.socket(), "fd": 0} == {**before, "fd": 0}
         assert len(house.pids()) == 2
+
+
+def test_address_that_nobody_gives_back_leaves_its_socket_closed_until_it_is_free(house: House) -> None:
+    """Processes of a watcher that was removed without being stopped hold it."""
+    user = f"[watcher:user]\n{house.server}"
+    house.change(more=user, server="cmd = sleep 1000")
+    kept = house.daemon.pids("user")
+    house.daemon.call("rm", name="user", nostop=True)
+    house.daemon.write_config(house.text(web=f"host = 0.0.0.0\nport = {house.port}", server="cmd = sleep 1000"))
+    reason = house.daemon.call("reloadconfig", waiting=True)["reason"]
+    assert "is closed from now on, since it cannot be opened again" in reason
+    new = {"name": "new", "cmd": "sleep 1000", "options": {"stdin_socket": "web"}, "start": True}
+    assert "was closed" in house.daemon.call("add", **new, waiting=True)["reason"]
+    for pid in kept:
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda pid=pid: is_gone(pid))
+    house.change()
+    assert ask(("127.0.0.1", house.port))
 
 
 def test_hook_that_cannot_be_imported_binds_nothing(house: House) -> None:
