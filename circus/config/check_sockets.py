@@ -7,10 +7,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from circus.common.convert import did_you_mean
-from circus.common.template import variables_in
 from circus.config.ini import Problem
-from circus.options.socket_use import no_socket, socket_use
-from circus.options.table import ConfigSpec, SocketSpec, WatcherSpec
+from circus.options.socket_use import faults, socket_use
+from circus.options.table import ConfigSpec, SocketSpec
 
 FAMILIES = ("AF_INET", "AF_INET6", "AF_UNIX")
 TYPES = ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_RAW", "SOCK_RDM")
@@ -35,7 +34,7 @@ def problems(
     known = {spec.name for spec in config.sockets} | set(inherited)
     scattered = {spec.name for spec in config.sockets if spec.so_reuseport}.difference(inherited)
     for watcher in config.watchers:
-        for key, text in _of_watcher(watcher, known, scattered):
+        for key, text in faults(watcher, known, scattered):
             yield Problem("", 0, watchers[watcher.name], key, text)
     yield from _unused(config, sockets)
 
@@ -102,39 +101,3 @@ def _unused(config: ConfigSpec, sections: Sections) -> Iterator[Problem]:
     for spec in config.sockets:
         if spec.name not in named:
             yield Problem("", 0, sections[spec.name], "", "is used by no watcher", fatal=False)
-
-
-# ---- watchers ----------------------------------------------------------------------------------------------------
-
-
-def _of_watcher(
-    spec: WatcherSpec, known: Collection[str], scattered: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """`scattered` are sockets of which each process has one of its own."""
-    use = socket_use(spec)
-    for name in sorted(use.named().difference(known)):
-        yield _key_of(name, spec), no_socket(name, known)
-    for name in {name for name in use.listen if use.listen.count(name) > 1}:
-        yield "listen_fds", f"names {name!r} twice"
-    if spec.on_demand:
-        yield from _of_waiting(known if use.every else use.named(), use.named().intersection(scattered), scattered)
-
-
-def _of_waiting(
-    used: Collection[str], named: Collection[str], scattered: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """Of sockets to wait at: those that are `used`, and of them those that are `named` and scattered."""
-    if not used:
-        yield "on_demand", "needs a socket to wait for: use_sockets, listen_fds, stdin_socket or $(circus.sockets.NAME)"
-    for name in sorted(used if set(used) <= set(scattered) else named):
-        yield "on_demand", f"cannot wait at socket {name!r}: with so_reuseport it is open only in processes that run"
-
-
-def _key_of(name: str, spec: WatcherSpec) -> str:
-    """The option that names the socket, as written; empty if it is a variable of the environment."""
-    if name in map(str.lower, spec.listen_fds):
-        return "listen_fds"
-    if name == (spec.stdin_socket or "").lower():
-        return "stdin_socket"
-    texts = {key: str(getattr(spec, key) or "") for key in ("cmd", "args", "shell_args")}
-    return next((key for key, text in texts.items() if f"sockets.{name}" in variables_in(text)), "")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circus.common.future import Future, finished
 from circus.control.registry import Registry
@@ -18,12 +18,15 @@ from circus.exc import AlreadyExist, MessageError
 from circus.machine.arbiter import Arbiter as Decided
 from circus.options import settings
 from circus.options.option import Effect
-from circus.options.socket_use import missing, socket_use
+from circus.options.socket_use import faults, socket_use
 from circus.options.table import WatcherSpec
 from circus.posix.users import user_info
 from circus.runtime import signalling
 from circus.runtime.live_watcher import LiveWatcher, Prepared
 from circus.runtime.runtime import Runtime
+
+if TYPE_CHECKING:
+    from circus.sockets.managed import CircusSocket
 
 logger = logging.getLogger("circus")
 
@@ -47,7 +50,7 @@ class Operations:
     - `build`: a watcher with its public face. Raises what is wrong with its hooks or streams.
     - `prereload`: called before a graceful reload of all.
     - `wake`: have the loop come around, because something is wanted now that was not before.
-    - `sockets`: names of the managed sockets.
+    - `sockets`: the managed ones, by name.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Operations:
         prereload: Callable[[], object],
         wake: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
-        sockets: Callable[[], Collection[str]] = tuple,
+        sockets: Callable[[], Mapping[str, CircusSocket]] = dict,
     ) -> None:
         self._decided = decided
         self._registry = registry
@@ -151,16 +154,18 @@ class Operations:
     def _prepare(self, key: int, options: Mapping[str, Any]) -> tuple[Prepared, dict[str, Effect]]:
         watcher = self._registry.present(key)
         spec, effects = settings.apply_options(watcher.spec, options)
-        if socket_use(spec) != socket_use(watcher.spec):
+        if (socket_use(spec), spec.on_demand) != (socket_use(watcher.spec), watcher.spec.on_demand):
             self._require_sockets(spec)
         if (spec.uid, spec.gid) != (watcher.spec.uid, watcher.spec.gid):
             user_info(spec.uid, spec.gid)  # raises for one that is not there, rather than at every spawn from now on
         return watcher.prepare(spec), effects
 
     def _require_sockets(self, spec: WatcherSpec) -> None:
-        fault = missing(socket_use(spec), self._sockets())
-        if fault:
-            raise MessageError(fault)
+        sockets = self._sockets()
+        scattered = {name for name, sock in sockets.items() if sock.so_reuseport}
+        told = [f"{option}: {text}" if option else text for option, text in faults(spec, sockets, scattered)]
+        if told:
+            raise MessageError("; ".join(told))
 
     def change(self, key: int, prepared: Prepared, *, replace: bool = False, updates: int = 0) -> Reply:
         """Another spec for a watcher, the one place where both its halves take it. Cannot fail."""
@@ -174,7 +179,7 @@ class Operations:
     def add(self, spec: WatcherSpec, *, start: bool = False) -> Reply:
         """A watcher of this spec. AlreadyExist if there is one of that name; else raises what is wrong with it.
 
-        MessageError if it names a socket that is not there.
+        MessageError if it cannot use its sockets, such as one that is not there.
         """
         self._refuse_twin(spec.name)
         self._require_sockets(spec)

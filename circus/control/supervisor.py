@@ -112,7 +112,7 @@ class Supervisor:
             self.build,
             self._prereload,
             self._wake,
-            sockets=lambda: self.sockets or (),
+            sockets=lambda: self.sockets or {},
         )
         for watcher in watchers:
             self.registry.admit(watcher)

@@ -67,3 +67,36 @@ def missing(use: SocketUse, known: Collection[str]) -> str:
     for name in sorted(use.named().difference(known)):
         return no_socket(name, known)
     return ""
+
+
+def faults(spec: WatcherSpec, known: Collection[str], scattered: Collection[str]) -> Iterator[tuple[str, str]]:
+    """(option, what is wrong with it) where there are the sockets `known`; of those `scattered` each process has one of
+    its own. The option is empty if it is a variable of the environment."""
+    use = socket_use(spec)
+    for name in sorted(use.named().difference(known)):
+        yield _option_of(name, spec), no_socket(name, known)
+    for name in {name for name in use.listen if use.listen.count(name) > 1}:
+        yield "listen_fds", f"names {name!r} twice"
+    if spec.on_demand:
+        used, named = known if use.every else use.named(), use.named().intersection(scattered)
+        yield from _faults_of_waiting(used, named, scattered)
+
+
+def _faults_of_waiting(
+    used: Collection[str], named: Collection[str], scattered: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Of sockets to wait at: those that are `used`, and of them those that are `named` and scattered."""
+    if not used:
+        yield "on_demand", "needs a socket to wait for: use_sockets, listen_fds, stdin_socket or $(circus.sockets.NAME)"
+    for name in sorted(used if set(used) <= set(scattered) else named):
+        yield "on_demand", f"cannot wait at socket {name!r}: with so_reuseport it is open only in processes that run"
+
+
+def _option_of(name: str, spec: WatcherSpec) -> str:
+    """The one that names the socket, as written."""
+    if name in map(str.lower, spec.listen_fds):
+        return "listen_fds"
+    if name == (spec.stdin_socket or "").lower():
+        return "stdin_socket"
+    texts = {key: str(getattr(spec, key) or "") for key in ("cmd", "args", "shell_args")}
+    return next((key for key, text in texts.items() if f"sockets.{name}" in variables_in(text)), "")

@@ -89,6 +89,23 @@ def test_a_socket_that_is_not_there_is_refused_and_nothing_changes(with_socket, 
     assert with_socket.numwatchers() == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"listen_fds": ["web", "Web"]}, "listen_fds: names 'web' twice"),
+        ({"on_demand": True}, "on_demand: needs a socket to wait for"),
+    ],
+)
+def test_what_a_file_must_not_say_of_sockets_is_refused_by_command_too(with_socket, options, fault):
+    operations, watcher = with_socket.operations, with_socket.get_watcher("server")
+    before = watcher.live.spec
+    with pytest.raises(MessageError, match=fault):
+        operations.set(watcher.key, options)
+    with pytest.raises(MessageError, match=fault):
+        operations.add(watcher_spec("new", "x", **options))
+    assert watcher.live.spec is before
+
+
 def test_one_that_is_there_is_taken(with_socket):
     operations, watcher = with_socket.operations, with_socket.get_watcher("server")
     operations.set(watcher.key, {"listen_fds": "Web"})

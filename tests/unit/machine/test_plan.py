@@ -248,9 +248,9 @@ def steps_of(before, after, **now):
 
 def test_port_that_was_left_to_the_system_can_be_written_down():
     free = S.replace("80", "0")
-    written = steps_of(free + USER, S + USER, ports={"s": 80}).steps
-    assert [*map(str, written)] == ["[socket:s] changes (port): in place"]
-    assert [*map(str, steps_of(free + USER, free + USER, ports={"s": 80}).steps)] == []
+    [step] = steps_of(free + USER, S + USER, ports={"s": 80}).steps
+    assert str(step) == "[socket:s] changes (port): in place"
+    assert steps_of(free + USER, free + USER, ports={"s": 80}).steps == []
     moved = steps_of(free, S.replace("80", "81"), ports={"s": 80})
     assert ([*map(str, moved.steps)], moved.blocked) == (["[socket:s] changes (port): bind anew"], set())
 
