@@ -27,6 +27,7 @@ from circus.posix.standard import complain, guarded
 
 if TYPE_CHECKING:
     from circus.config import Problem
+    from circus.control.session import Listeners
     from circus.options.table import CircusSpec, ConfigSpec
     from circus.sockets import CircusSocket
 
@@ -237,19 +238,23 @@ class _Runs:
         sys.setswitchinterval(_SWITCH_INTERVAL)
         from circus.arbiter import Arbiter  # when it is to run: --check needs neither zmq nor threads
 
-        listeners = None
+        listeners: Listeners | None = None
         before: ConfigSpec | None = None
         while True:
+            left = listeners  # by an arbiter that cannot be made
             try:
                 arbiter = Arbiter.from_spec(spec, self._path, inherited)
                 for name, value in self._chosen.items():
                     setattr(arbiter, name, value)
+                left = listeners and listeners.only_sockets()
                 restart, listeners = arbiter.run(listeners, listening)
             except OSError as exc:
                 if before is None:
+                    if left is not None:
+                        left.close_sockets()
                     raise
                 logger.error("%s; going on with what %s said before", error_text(exc), self._path)
-                spec, before, listeners = before, None, None
+                spec, before, listeners = before, None, left
                 self._prepare_again(spec)
                 continue
             if not restart:

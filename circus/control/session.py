@@ -47,6 +47,14 @@ class Listeners(NamedTuple):
         self.publisher.close()
         self.context.term()
 
+    def only_sockets(self) -> Listeners:
+        """What is left by a run that cannot open what it needs: it closes the rest, which is to be bound anew."""
+        return self._replace(asked=Asked("", "", None), signals=None)
+
+    def close_sockets(self) -> None:
+        if self.sockets is not None:
+            self.sockets.close_all()
+
 
 class Session:
     """Sockets, children and signals of one run.
@@ -86,7 +94,7 @@ class Session:
         """Bind, or go on with what an earlier run has kept open; then take over children and signals.
 
         Raises OSError if an endpoint or a managed socket is in use, and whatever else is wrong; then nothing stays
-        open.
+        open but the managed sockets in `kept` that this run would have kept, or that it did not come to.
         """
         self._runtime = runtime
         try:
@@ -95,8 +103,6 @@ class Session:
             self._begin(runtime, meanings)
         except BaseException:
             self.close()
-            if kept is not None and kept.sockets is not None:
-                kept.sockets.close_all()
             raise
 
     def _listen(self, kept: Listeners | None) -> None:
@@ -115,12 +121,17 @@ class Session:
     def _open_sockets(self, kept: Listeners | None) -> None:
         before = kept.sockets if kept is not None else None
         sockets = self._managed()
-        if before is not None and sockets is not None:
-            sockets.take_over(before)
+        taken = sockets.take_over(before) if before is not None and sockets is not None else []
         if before is not None:
             before.close_all()  # first: another may want the address
-        if sockets is not None:
+        if sockets is None:
+            return
+        try:
             sockets.bind_and_listen_all()
+        except OSError:
+            if before is not None:
+                sockets.give_back(before, taken)
+            raise
 
     def _bind(self) -> None:
         controller = self._controller

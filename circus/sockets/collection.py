@@ -87,13 +87,24 @@ class CircusSockets(dict[str, CircusSocket]):
         if open_all(sock for sock in self.values() if not sock.is_open):
             logger.info("sockets started")
 
-    def take_over(self, others: CircusSockets) -> None:
-        """Go on with those of an earlier run that are open and of the same options, and take them out of `others`."""
+    def take_over(self, others: CircusSockets) -> list[str]:
+        """Go on with those of an earlier run that are open and of the same options, and take them out of `others`.
+
+        Returns their names.
+        """
+        taken = []
         for name, sock in list(self.items()):
             other = others.get(name)
             if other is not None and other.is_intact and sock.is_like(other) and not sock.is_open:
                 sock.close()
                 self[name] = others.pop(name)
+                taken.append(name)
+        return taken
+
+    def give_back(self, others: CircusSockets, names: Iterable[str]) -> None:
+        """After `take_over`: this run does not come about, and others may go on with them."""
+        for name in names:
+            others[name] = self.pop(name)
 
     def inherit(self, inherited: Mapping[str, CircusSocket]) -> None:
         """Sockets that circusd was started with: each takes the place of one of its name, which is not opened."""

@@ -121,6 +121,39 @@ def test_restart_with_an_address_that_is_taken_goes_on_with_the_old_ones(tmp_pat
             assert daemon.call("listsockets")["sockets"][0]["path"] == f"{tmp_path}/s"
 
 
+@pytest.mark.parametrize("taken", ["socket", "endpoint"])
+def test_restart_with_an_address_that_is_taken_keeps_the_others_open(tmp_path: Path, taken: str) -> None:
+    config = "[socket:web]\nport = 0\n[watcher:a]\ncmd = sleep 60\nuse_sockets = true\n"
+    with socket.socket() as other, Daemon(tmp_path, config) as daemon:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        daemon.wait_for_status("a", "active")
+        [before] = daemon.call("listsockets")["sockets"]
+        inode = os.readlink(f"/proc/{daemon.pid}/fd/{before['fd']}")
+        port = other.getsockname()[1]
+        if taken == "endpoint":
+            daemon.endpoints = daemon.endpoints._replace(pubsub=f"tcp://127.0.0.1:{port}")
+        more = f"[socket:s]\nhost = 127.0.0.1\nport = {port}\n" if taken == "socket" else ""
+        daemon.write_config(config + more)
+        daemon.call("restart")
+        assert "going on with what" in daemon.wait_for_output("ddress already in use")
+        daemon.wait_for(lambda: statuses(daemon) == {"a": "active"})
+        assert daemon.call("listsockets")["sockets"] == [before]
+        assert os.readlink(f"/proc/{daemon.pid}/fd/{before['fd']}") == inode
+
+
+def test_restart_that_can_open_neither_the_new_nor_the_old_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    config = f"[socket:kept]\npath = {tmp_path}/kept\n[socket:s]\npath = {tmp_path}/there/s\n"
+    with Daemon(tmp_path, f"{config}[watcher:a]\ncmd = sleep 60\nuse_sockets = true\n") as daemon:
+        daemon.wait_for_status("a", "active")
+        (tmp_path / "there").rename(tmp_path / "away")
+        daemon.call("restart")
+        assert daemon.wait() == 1
+        assert "there is no directory" in daemon.output
+    assert not (tmp_path / "kept").exists()
+
+
 def test_restart_keeps_a_socket_open_that_did_not_change(tmp_path: Path) -> None:
     config = "[socket:web]\nport = 0\n[watcher:a]\ncmd = sleep 60\nuse_sockets = true\n"
     with Daemon(tmp_path, config) as daemon:
