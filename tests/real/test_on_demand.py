@@ -224,17 +224,17 @@ def test_crash_loop_is_paced_and_given_up_although_the_connection_still_waits(tm
         with socket.create_connection(local(port)):
             daemon.wait_for(lambda: "given up after 2 retries" in status(daemon)[1])
             assert len(events.wait("web.spawn")) == 6  # two deaths for each pause, and for the last judgement
-            assert status(daemon)[0] == "stopped"
+            daemon.wait_for_status("web", "stopped")
             daemon.call("start", name="web", waiting=True)  # an operator tries again
             events.wait("web.spawn", 7)
 
 
 def test_program_that_is_not_there_is_given_up(tmp_path: Path) -> None:
     port = free_port()
-    with sleeping(tmp_path, configuration(port, f"{tmp_path}/none $(circus.sockets.web)", "max_retry = 2\n")) as daemon:
-        with socket.create_connection(local(port)):
-            daemon.wait_for(lambda: "given up after 2 attempts" in status(daemon)[1])
-        assert status(daemon)[0] == "stopped"
+    config = configuration(port, f"{tmp_path}/none $(circus.sockets.web)", "max_retry = 2\n")
+    with sleeping(tmp_path, config) as daemon, socket.create_connection(local(port)):
+        daemon.wait_for(lambda: "given up after 2 attempts" in status(daemon)[1])
+        daemon.wait_for_status("web", "stopped")
 
 
 def test_option_is_changed_while_it_runs_and_while_it_sleeps(tmp_path: Path) -> None:
