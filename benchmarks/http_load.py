@@ -26,7 +26,8 @@ class Load:
     `failures` counts by kind: `refused`, `reset` and `empty` (closed before the first byte of the answer), `short`,
     `timeout`, `status`. A kept connection that the server closes before the first byte is no failure by RFC 9112 9.3.1:
     the client asks again on a new one, once, which `asked_again` counts. `worst` is the longest time to a whole answer,
-    in seconds, those asked again included. `paths` are taken in turn by the clients.
+    in seconds, those asked again included. `paths` are taken in turn by the clients, and `pause` is how many seconds
+    each of them rests after an answer.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class Load:
         keep_alive: bool = False,
         paths: tuple[str, ...] = ("/",),
         timeout: float = 30.0,
+        pause: float = 0.0,
     ) -> None:
+        self._pause = pause
         self.requests = 0
         self.asked_again = 0
         self.failures: Counter[str] = Counter()
@@ -63,6 +66,8 @@ class Load:
                 failure = str(exc)
                 time.sleep(0.01)  # one that cannot be reached is not to be asked a million times
             self._note(body, failure, time.monotonic() - begun)
+            if self._pause:
+                time.sleep(self._pause)
         client.close()
         with self._lock:
             self.asked_again += client.asked_again

@@ -178,6 +178,7 @@ def serve(path: str, flags: dict[str, str]) -> int:
     try:
         runs.run(spec, inherited, lambda: starter.tell(0, _warning(logs.trouble())))
     except (OSError, ImportError) as exc:
+        runs.release()  # before it is told that we have not started: then nothing of ours is there
         return _fail(error_text(exc), options, starter)
     finally:
         runs.release()
