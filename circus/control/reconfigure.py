@@ -82,7 +82,10 @@ def follow(house: House, config: ConfigSpec, restart: bool) -> Reply:
         require_no_restart(made)
     sockets, exchange = exchange_for(made, house.sockets)
     reconfiguration = Reconfiguration(made, house.registry, house.build, exchange)
-    reconfiguration.prepare(lambda: _log_as(house, config.circus))
+    try:
+        reconfiguration.prepare(lambda: _log_as(house, config.circus))
+    except MessageError as exc:
+        raise MessageError(f"{exc}{_in_the_way(house.reconfiguration, exchange)}") from exc
     if made.needs_restart:
         reconfiguration.discard()
         return house.operations.restart_daemon()
@@ -94,7 +97,15 @@ def follow(house: House, config: ConfigSpec, restart: bool) -> Reply:
             set_process_name(config.circus.proc_name or DAEMON)
 
     house.reconfiguration = reconfiguration
-    return reconfiguration.carry_out(house.operations, taken)
+    reconfiguration.reply = reconfiguration.carry_out(house.operations, taken)
+    return reconfiguration.reply
+
+
+def _in_the_way(before: Reconfiguration | None, exchange: Exchange | None) -> str:
+    """What may keep sockets from being opened beside the reason that the system gives."""
+    if exchange is None or before is None or before.reply is None or before.reply.done():
+        return ""
+    return "; the last reloadconfig is under way, its old processes may hold the address: ask again when they are gone"
 
 
 def _log_as(house: House, circus: CircusSpec) -> None:
@@ -169,8 +180,10 @@ class Reconfiguration:
         self._steps = plan.of("watcher")
         self._new: dict[str, LiveWatcher] = {}
         self._changed: dict[str, Prepared] = {}
-        self.is_waiting = False
-        """Nothing is changed yet: users of an address are being stopped."""
+        self.waits_for: list[str] = []
+        """Watchers that hold an address and are being stopped: until then nothing is changed."""
+        self.reply: Reply | None = None
+        """Of everything being as it is wanted; None before it is carried out."""
 
     # ---- what can fail -----------------------------------------------------------------------------------------
 
@@ -211,11 +224,11 @@ class Reconfiguration:
             return self._exchange_and_take(operations, taken)
         result: Future[Any] = Future()
         again = [watcher for watcher in held if watcher.decided.wanted]
-        logger.info("reloadconfig: %s must stop first", ", ".join(watcher.name for watcher in held))
-        self.is_waiting = True
+        self.waits_for = [watcher.name for watcher in held]
+        logger.info("reloadconfig: %s must stop first", ", ".join(self.waits_for))
 
         def go_on(_: Reply) -> None:
-            self.is_waiting = False
+            self.waits_for = []
             try:
                 changed = self._exchange_and_take(operations, taken)
             except Exception as exc:

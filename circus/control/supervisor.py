@@ -196,8 +196,9 @@ class Supervisor:
         """
         from circus.control import reconfigure  # as above
 
-        if self.reconfiguration is not None and self.reconfiguration.is_waiting:
-            raise ConflictError("a reloadconfig is under way: it waits until programs have stopped")
+        held = self.reconfiguration.waits_for if self.reconfiguration is not None else []
+        if held:
+            raise ConflictError(f"a reloadconfig is under way: it waits for the end of {', '.join(held)}")
         return reconfigure.follow(self, reconfigure.read_config(self._config_path(path)), restart)
 
     def _config_path(self, path: str | None) -> str:

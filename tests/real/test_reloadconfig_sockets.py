@@ -353,8 +353,23 @@ def test_another_reloadconfig_waits_for_nobody(house: House) -> None:
     house.daemon.write_config(house.text(web=f"host = 0.0.0.0\nport = {house.port}", server=stubborn))
     house.daemon.call("reloadconfig")
     reply = house.daemon.call("reloadconfig")
-    assert reply["status"] == "error" and "a reloadconfig is under way" in reply["reason"]
+    assert (reply["status"], reply["reason"]) == (
+        "error",
+        "a reloadconfig is under way: it waits for the end of server",
+    )
     house.daemon.wait_for(lambda: house.socket()["host"] == "0.0.0.0")
+
+
+def test_old_processes_that_still_hold_the_address_are_named_as_what_may_be_in_the_way(house: House) -> None:
+    stubborn = f"cmd = {program('answer.py', '$(circus.sockets.web)')}\nstop_signal = CONT\ngraceful_timeout = 2\n"
+    house.change(server=stubborn)
+    house.daemon.write_config(house.text(web=f"port = {house.other_port}", server=stubborn))
+    house.daemon.call("reloadconfig")
+    back = house.text(server=stubborn)
+    house.daemon.write_config(back)
+    assert "its old processes may hold the address" in house.daemon.call("reloadconfig")["reason"]
+    house.daemon.wait_for(lambda: house.daemon.call("reloadconfig")["status"] == "ok")
+    assert ask(("127.0.0.1", house.port))
 
 
 def test_program_that_does_not_come_up_holds_up_no_later_configuration(house: House) -> None:
