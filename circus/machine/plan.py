@@ -78,9 +78,11 @@ class Standing(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that a configuration is about. Sockets are keyed by name; `inherited` are names of those that circusd
-    was started with. `ports` are the real ones of sockets that were left to choose; `lost` says of sockets that nobody
-    can connect to any more what has become of them.
+    """Everything that a configuration is about. Sockets are keyed by name.
+
+    `inherited` are names of those that circusd was started with, which are not among `sockets`. `ports` are the real
+    ones of sockets that were left to choose; `lost` says of sockets that nobody can connect to any more what has become
+    of them.
     """
 
     circus: CircusSpec
@@ -149,9 +151,8 @@ def _socket_steps(now: State, wanted: State) -> Iterator[Step]:
         old, new = now.sockets.get(name), wanted.sockets.get(name)
         section = f"socket:{name}"
         if name in now.inherited:
-            if new is not None:
-                why = "circusd was started with it, and its address is not ours to choose"
-                yield Step(section, name, What.KEEP, Price.NOTHING, why=why)
+            why = "circusd was started with it, and its address is not ours to choose"
+            yield Step(section, name, What.KEEP, Price.NOTHING, why=why)
         elif new is None:
             yield Step(section, name, What.REMOVE, Price.CLOSE)
         elif old is None:

@@ -10,7 +10,7 @@ from circus.sockets.managed import CircusSocket
 
 
 def drop_if_for_others(environ: MutableMapping[str, str], pid: int) -> None:
-    """The variables are for the process in LISTEN_PID, and only by chance for those it starts."""
+    """The variables are for the process that LISTEN_PID names; whatever that starts only happens to have them too."""
     if environ.get(listen_fds.PID) != str(pid):
         for name in listen_fds.VARIABLES:
             environ.pop(name, None)
