@@ -13,7 +13,7 @@ import pytest
 from tests.real.proc import text_of
 from tests.real.support import Daemon, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 LINES = 20_000
 

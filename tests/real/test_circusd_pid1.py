@@ -14,7 +14,7 @@ import pytest
 from tests.real.proc import children_of, program, zombies_of
 from tests.real.support import PATIENCE, Daemon, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 

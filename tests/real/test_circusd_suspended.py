@@ -12,7 +12,7 @@ from circus.client import CallError, CircusClient
 from circus.posix import processes
 from tests.real.support import Daemon, Endpoints, ipc_endpoints, tcp_endpoints, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 
 @pytest.mark.parametrize("kind", ["tcp", "ipc"])

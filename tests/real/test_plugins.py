@@ -17,7 +17,7 @@ from circus.arbiter import Arbiter
 from circus.plugins.stop_limit import STOP_TIMEOUT
 from tests.real.support import Daemon, Program, ipc_endpoints, is_gone, wait_for
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 WEB = "[watcher:web]\ncmd = sleep 60\n"
 

@@ -11,7 +11,7 @@ import pytest
 from tests.real.proc import cpu_seconds, program, text_of
 from tests.real.support import Daemon
 
-pytestmark = pytest.mark.usefixtures("nobody_left")
+pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 CRASHER = """
     [watcher:a]
