@@ -61,7 +61,8 @@ def shown(folder: Path, options: str, *words: str, config: str = SOCKETS) -> Ite
 
 def look(daemon: Daemon) -> Shown:
     path = daemon.config_path.parent / "shown"
-    daemon.wait_for(lambda: path.exists() and path.read_text().endswith("end\n"))
+    # Not that of the daemon, which may be in the background: what was started has ended then.
+    wait_for(lambda: path.exists() and path.read_text().endswith("end\n"), what=lambda: daemon.output)
     text = path.read_text()
     names = {os.readlink(f"/proc/{daemon_pid(daemon)}/fd/{fd}"): name for name, fd in numbers(daemon).items()}
     found = {int(fd): where for fd, where in re.findall(r"(\d+) -> (socket:\[\d+\])", text)}
