@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
 
 WATCHERS = {f"plain-{number}": 20 for number in range(8)} | {"streamed": 30, "hooked": 5, "blocked": 5}
 CLIENTS = 8
-SECONDS = 15.0
+SECONDS = 10.0
 
 CONFIG = """
     [env]

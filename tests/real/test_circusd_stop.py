@@ -68,7 +68,7 @@ def test_sigterm_at_any_instant_of_a_long_start_ends_all_of_it_in_time(
     seed = random.randrange(2**32)
     with capsys.disabled():
         print(f" seed {seed} ", end="")
-    instants = [random.Random(seed + number).uniform(0.0, 2.0) for number in range(40)]
+    instants = [random.Random(seed + number).uniform(0.0, 2.0) for number in range(24)]
 
     def once(number: int) -> float:
         directory = tmp_path / str(number)
@@ -263,7 +263,7 @@ def test_daemon_started_right_after_quit_waiting_finds_its_addresses_free(tmp_pa
     pidfile = tmp_path / "pid"
     endpoints = tcp_endpoints() if addresses == "tcp" else ipc_endpoints(tmp_path)
     with ExitStack() as daemons:
-        for _ in range(16):
+        for _ in range(8):
             daemon = Daemon(tmp_path, f"pidfile = {pidfile}\n[watcher:a]\ncmd = sleep 60\n", endpoints=endpoints)
             daemons.enter_context(daemon)
             daemon.wait_for_output("Arbiter now waiting for commands")

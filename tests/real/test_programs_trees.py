@@ -56,7 +56,8 @@ def test_shell_pipeline_is_one_worker_and_restarted_as_one(tmp_path: Path) -> No
         [shell] = tree.daemon.pids("a")
         os.kill(shell, signal.SIGKILL)
         after = wait_for(lambda: (pids := tree.pids()) and len(pids) == 3 and set(pids).isdisjoint(before) and pids)
-        assert tree.daemon.pids("a") == [min(after)]
+        [shell] = tree.daemon.pids("a")
+        assert shell in after
 
 
 # ---- one that will not die -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import zmq
 
@@ -458,7 +459,7 @@ def test_plugin_behind_ssh_hears_and_calls(tmp_path, daemon, server, which):
             return program.output.count("web updated 1") >= count
 
         program.wait_for(lambda: heard(1))
-        tunnels = sorted(tunnels_of(program.pid))
+        tunnels = sorted(tunnels_of(program.pid), key=lambda pid: psutil.Process(pid).create_time())
         assert len(tunnels) == 2  # that of events was there first
         os.kill(tunnels[which], signal.SIGTERM)
         if which == 0:
