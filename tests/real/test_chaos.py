@@ -159,7 +159,7 @@ class Chaos:
     @staticmethod
     def _kind_of_error(reply: dict[str, Any]) -> str:
         """Of what somebody waited for. What was just started may be killed by us, and that is what is answered."""
-        for kind in ("superseded", "signal SIGKILL", "did not run"):
+        for kind in ("superseded", "signal SIGKILL", "did not run", "numprocesses is above 0"):
             if kind in reply["reason"]:
                 return kind
         return ""
