@@ -134,7 +134,10 @@ class Tunnel:
     def _wait_until_ready(self, timeout: float) -> None:
         """Until the command at the other end echoes a line. By then ssh listens, or has said why it does not."""
         line = f"circus {os.urandom(8).hex()}"
-        os.write(self._ssh.input, f"{line}\n".encode())
+        try:
+            os.write(self._ssh.input, f"{line}\n".encode())
+        except BrokenPipeError:
+            pass  # it has ended already, and has said why
         end_at = time.monotonic() + timeout
         while line not in self._said:
             if not self.hear():

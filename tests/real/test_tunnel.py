@@ -470,3 +470,18 @@ def test_plugin_behind_ssh_hears_and_calls(tmp_path, daemon, server, which):
             program.wait_for(lambda: heard(before + 2))
             program.signal(signal.SIGTERM)
             assert program.wait() == 0
+
+
+def test_ssh_that_ends_before_it_is_spoken_to_has_said_why(tmp_path, monkeypatch):
+    (tmp_path / "ssh").write_text("#!/bin/sh\necho 'ssh: Could not resolve hostname there' >&2\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    start = tunnel_module._Ssh.start
+
+    def start_and_wait(ssh, words):
+        start(ssh, words)
+        ssh._process.wait()
+
+    monkeypatch.setattr(tunnel_module._Ssh, "start", start_and_wait)
+    with pytest.raises(CallError, match="Could not resolve hostname there"):
+        CircusClient(endpoint="tcp://127.0.0.1:5555", ssh_server="there")
