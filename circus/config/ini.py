@@ -21,8 +21,8 @@ _ENTRY = re.compile(r"([^=:]+)[=:](.*)", re.DOTALL)
 class Problem:
     """Something to mend in a configuration.
 
-    `fatal`: it cannot be used as a whole. `skips`: only this section is left out. Neither: it works, but perhaps
-    not as meant. `line` is 0 when no line is to blame, `file` empty until the problem is located.
+    `fatal`: it cannot be used as a whole. `skips`: only this section does not do what it is for. Neither: it works, but
+    perhaps not as meant. `line` is 0 when no line is to blame, `file` empty until the problem is located.
     """
 
     __slots__ = ("fatal", "file", "key", "line", "section", "skips", "text")

@@ -486,7 +486,7 @@ def test_what_makes_no_sense_is_one_line_that_says_where(tmp_path: Path, config:
     assert re.search(said, line), line
 
 
-def test_a_socket_that_nobody_uses_is_a_warning_only(tmp_path: Path) -> None:
+def test_a_socket_that_nobody_uses_is_opened_all_the_same_and_an_error_of_check(tmp_path: Path) -> None:
     config = "[socket:idle]\nhost = 127.0.0.1\nport = 0\n[watcher:w]\ncmd = sleep 1000\n"
     with Daemon(tmp_path, config) as daemon:
         daemon.wait_for_status("w", "active")
@@ -497,4 +497,4 @@ def test_a_socket_that_nobody_uses_is_a_warning_only(tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0 and "[socket:idle]: is used by no watcher" in done.stderr
+    assert done.returncode == 1 and "[socket:idle]: is used by no watcher" in done.stderr
