@@ -238,7 +238,9 @@ class _Runs:
         """Raises OSError if the first one cannot open what it needs; a later one goes on with what was said before."""
         sys.setswitchinterval(_SWITCH_INTERVAL)
         from circus.arbiter import Arbiter  # when it is to run: --check needs neither zmq nor threads
+        from circus.posix import limits
 
+        limits.raise_nofile()  # managed sockets may be more than the soft limit allows
         listeners: Listeners | None = None
         before: ConfigSpec | None = None
         while True:

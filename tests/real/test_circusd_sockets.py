@@ -498,3 +498,13 @@ def test_a_socket_that_nobody_uses_is_opened_all_the_same_and_an_error_of_check(
         timeout=60,
     )
     assert done.returncode == 1 and "[socket:idle]: is used by no watcher" in done.stderr
+
+
+def test_there_may_be_more_sockets_than_the_soft_limit_allows(tmp_path: Path) -> None:
+    class Limited(Daemon):
+        through = ("prlimit", "--nofile=64:1024")
+
+    sockets = "".join(f"[socket:s{number}]\npath = {tmp_path}/{number}\n" for number in range(80))
+    with Limited(tmp_path, f"{sockets}[watcher:w]\ncmd = sleep 1000\nuse_sockets = true\n") as daemon:
+        daemon.wait_for_status("w", "active")
+        assert len(daemon.call("listsockets")["sockets"]) == 80
