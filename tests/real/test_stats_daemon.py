@@ -18,7 +18,7 @@ import zmq
 
 from tests.real.support import PATIENCE, Daemon, Endpoints, Program, free_port, ipc_endpoints, is_gone, wait_for
 
-pytestmark = [pytest.mark.usefixtures("nobody_left"), pytest.mark.untraced]
+pytestmark = pytest.mark.usefixtures("nobody_left")
 
 FIGURES = {
     "mem_info1", "mem_info2", "cpu", "mem", "ctime", "pid", "username", "nice", "create_time", "age", "cmdline",
