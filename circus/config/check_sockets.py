@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from circus.common.convert import did_you_mean
 from circus.config.ini import Problem
-from circus.options.socket_use import faults, socket_use
+from circus.options.socket_use import PORT, faults, socket_use
 from circus.options.table import ConfigSpec, SocketSpec
 
 FAMILIES = ("AF_INET", "AF_INET6", "AF_UNIX")
@@ -48,7 +48,7 @@ def _of_socket(spec: SocketSpec) -> Iterator[tuple[str, str, bool]]:
         value = getattr(spec, key)
         if value.upper() not in known:
             yield key, f"{value!r} is none of {', '.join(known)}{did_you_mean(value.upper(), known)}", True
-    if not _SIMPLE_NAME.fullmatch(spec.name):
+    if not _SIMPLE_NAME.fullmatch(spec.name) or spec.name.endswith(PORT):  # the latter means a port
         text = "can be named by listen_fds and use_sockets only: a name of letters, digits and `_.-` works everywhere"
         yield "", text, ":" in spec.name
     yield from _of_unix(spec) if is_unix(spec) else _of_inet(spec)
@@ -97,7 +97,7 @@ def _unused(config: ConfigSpec, sections: Sections) -> Iterator[Problem]:
     uses = [socket_use(watcher) for watcher in config.watchers]
     if any(use.every for use in uses):
         return
-    named: set[str] = set().union(*(use.named() for use in uses))
+    named: set[str] = set().union(*(use.required() for use in uses))
     for spec in config.sockets:
         if spec.name not in named:
             # It is opened all the same, as it always was; but whoever asks whether the file is right hears an error.

@@ -246,7 +246,7 @@ class _WatcherSteps:
         section = section_of(spec)
         if not standing.is_added:
             return Step(section, spec.name, What.REMOVE, Price.STOP)
-        lost = sorted(socket_use(spec).named().difference(self._known))
+        lost = sorted(socket_use(spec).required().difference(self._known))
         if lost:
             why = f"added by command, but uses socket {', '.join(lost)}"
             return Step(section, spec.name, What.REMOVE, Price.STOP, why=why)
@@ -270,7 +270,8 @@ class _WatcherSteps:
 
     def _price_of_sockets(self, old: WatcherSpec, new: WatcherSpec) -> tuple[Price, str]:
         """What changed sockets cost one that uses them, before or afterwards; and which they are."""
-        used = socket_use(old).among(self._all_sockets) | socket_use(new).among(self._all_sockets)
+        old_use, new_use = socket_use(old), socket_use(new)
+        used = old_use.concerned(self._all_sockets) | new_use.concerned(self._all_sockets)
         changed = sorted(used.intersection(self._affected))
         if not changed:
             return Price.NOTHING, ""

@@ -11,27 +11,39 @@ from circus.options.table import WatcherSpec
 
 _PREFIX = "sockets."
 
+PORT = ".port"
+"""`$(circus.sockets.NAME.port)` is the port of a socket, which the system may have chosen."""
+
 
 class SocketUse(NamedTuple):
     """Names are in lower case.
 
     `every`: all there are, each under the number that it has in circusd. `mentioned`: those that
     `$(circus.sockets.NAME)` names. `stdin`: the one that becomes descriptor 0, or empty. `listen`: those that become
-    descriptors 3 and so on.
+    descriptors 3 and so on. `told`: those it is not given, but whose port `$(circus.sockets.NAME.port)` tells.
     """
 
     every: bool
     mentioned: frozenset[str]
     stdin: str
     listen: tuple[str, ...]
+    told: frozenset[str] = frozenset()
 
     def named(self) -> set[str]:
-        """Sockets that must be there."""
+        """Those it is given by name."""
         return {*self.mentioned, *self.listen, *filter(None, [self.stdin])}
+
+    def required(self) -> set[str]:
+        """Sockets that must be there."""
+        return self.named() | self.told
 
     def among(self, known: Collection[str]) -> set[str]:
         """Those of `known` that the watcher is given."""
         return set(known) if self.every else self.named().intersection(known)
+
+    def concerned(self, known: Collection[str]) -> set[str]:
+        """Those of `known` whose change its processes must learn of."""
+        return self.among(known) | self.told.intersection(known)
 
 
 NOTHING = SocketUse(False, frozenset(), "", ())
@@ -40,14 +52,15 @@ NOTHING = SocketUse(False, frozenset(), "", ())
 def socket_use(spec: WatcherSpec) -> SocketUse:
     stdin = (spec.stdin_socket or "").lower()
     listen = tuple(name.lower() for name in spec.listen_fds)
-    return SocketUse(spec.use_sockets, frozenset(_mentioned(spec)), stdin, listen)
+    names = {name.removeprefix(_PREFIX) for name in _variables(spec) if name.startswith(_PREFIX)}
+    told = frozenset(name.removesuffix(PORT) for name in names if name.endswith(PORT))
+    mentioned = frozenset(name for name in names if not name.endswith(PORT))
+    return SocketUse(spec.use_sockets, mentioned, stdin, listen, told)
 
 
-def _mentioned(spec: WatcherSpec) -> Iterator[str]:
+def _variables(spec: WatcherSpec) -> Iterator[str]:
     for text in _texts(spec):
-        for name in variables_in(text):
-            if name.startswith(_PREFIX):
-                yield name.removeprefix(_PREFIX)
+        yield from variables_in(text)
 
 
 def _texts(spec: WatcherSpec) -> Iterator[str]:
@@ -64,7 +77,7 @@ def no_socket(name: str, known: Collection[str]) -> str:
 
 def missing(use: SocketUse, known: Collection[str]) -> str:
     """Which socket that must be there is not, for people; empty if all are."""
-    for name in sorted(use.named().difference(known)):
+    for name in sorted(use.required().difference(known)):
         return no_socket(name, known)
     return ""
 
@@ -73,7 +86,7 @@ def faults(spec: WatcherSpec, known: Collection[str], scattered: Collection[str]
     """(option, what is wrong with it) where there are the sockets `known`; of those `scattered` each process has one of
     its own. The option is empty if it is a variable of the environment."""
     use = socket_use(spec)
-    for name in sorted(use.named().difference(known)):
+    for name in sorted(use.required().difference(known)):
         yield _option_of(name, spec), no_socket(name, known)
     for name in {name for name in use.listen if use.listen.count(name) > 1}:
         yield "listen_fds", f"names {name!r} twice"
@@ -99,4 +112,5 @@ def _option_of(name: str, spec: WatcherSpec) -> str:
     if name == (spec.stdin_socket or "").lower():
         return "stdin_socket"
     texts = {key: str(getattr(spec, key) or "") for key in ("cmd", "args", "shell_args")}
-    return next((key for key, text in texts.items() if f"sockets.{name}" in variables_in(text)), "")
+    wanted = {f"{_PREFIX}{name}", f"{_PREFIX}{name}{PORT}"}
+    return next((key for key, text in texts.items() if wanted.intersection(variables_in(text))), "")

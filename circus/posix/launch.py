@@ -17,8 +17,9 @@ INHERIT = -1
 class Lent(NamedTuple):
     """What a process is given of the managed sockets: descriptors of ours.
 
-    `numbers`: by name, for `$(circus.sockets.NAME)`. `passed`: those the process gets under the same number. `stdin`:
-    the one that becomes its descriptor 0. `listen`: (name, descriptor) of those that become 3 and so on.
+    `numbers`: by name, for `$(circus.sockets.NAME)`; under NAME.port the port. `passed`: those the process gets under
+    the same number. `stdin`: the one that becomes its descriptor 0. `listen`: (name, descriptor) of those that become 3
+    and so on.
     """
 
     numbers: Mapping[str, int] = {}

@@ -63,7 +63,8 @@ In any value `$(circus.env.NAME)` or `((circus.env.NAME))`, in any case, stands 
 or of `[env]`; in values that are text, also of the watcher's own environment. In `cmd`, `args` and `shell_args`,
 `$(circus.wid)` or `$WID` stands for the number of the process within its watcher, and `$(circus.OPTION)` for an
 option; there and in values of the environment `$(circus.sockets.NAME)` stands for the descriptor of a managed socket,
-which the program is given then. A name that is not known stays as it is.
+which the program is given then, and `$(circus.sockets.NAME.port)` for its port, also the one that `port = 0` has got. A
+name that is not known stays as it is.
 
 `reloadconfig` changes `backlog`, `blocking`, `umask` and `replace` of a socket in place. For any other option, or if
 the file of a unix socket was removed, the socket is bound anew, and the processes that use it are replaced by graceful

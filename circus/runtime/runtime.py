@@ -176,7 +176,7 @@ class Runtime:
 
     def _lend(self, use: SocketUse) -> AbstractContextManager[Lent]:
         sockets = self._around.sockets()
-        if not sockets and not use.named():
+        if not sockets and not use.required():
             return _NOTHING_LENT
         from circus.sockets.lending import Lending  # a daemon without sockets does without
 

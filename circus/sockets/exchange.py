@@ -35,9 +35,7 @@ class Exchange:
 
     def prepare(self) -> None:
         """Bind what can be bound now. SocketError with all that cannot; then nothing is."""
-        made = [*CircusSockets.from_specs(self._opens).values()]
-        open_all(made)
-        self._ready = made
+        self._ready = _open(self._opens)
 
     def discard(self) -> None:
         """It is not carried out."""
@@ -55,15 +53,10 @@ class Exchange:
         before = {name: self._sockets[name] for name in self._in_the_way}
         for sock in before.values():
             sock.close()
-        made: list[CircusSocket] = []
         try:
-            made += CircusSockets.from_specs(self._late).values()
-            open_all(made)
+            self._ready += _open(self._late)
         except SocketError as exc:
-            for sock in made:
-                sock.close()
             raise SocketError(0, "; ".join([str(exc.strerror), *self._put_back(before)])) from exc
-        self._ready += made
 
     def _put_back(self, before: dict[str, CircusSocket]) -> list[str]:
         """Open them again; which cannot be."""
@@ -93,3 +86,14 @@ class Exchange:
             if before is not None:
                 before.close()
         self._ready = []
+
+
+def _open(specs: Iterable[SocketSpec]) -> list[CircusSocket]:
+    """SocketError: none of them is left."""
+    made = CircusSockets.from_specs(specs)
+    try:
+        open_all(made.values())
+    except SocketError:
+        made.close_all()
+        raise
+    return [*made.values()]

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from circus.common.listen_fds import FIRST
 from circus.exc import SpawnError
-from circus.options.socket_use import SocketUse, missing
+from circus.options.socket_use import PORT, SocketUse, missing
 from circus.posix.launch import Lent
 from circus.sockets.managed import CircusSocket
 
@@ -54,7 +54,14 @@ class Lending:
         passed = {name for name in fds if use.every or name in use.mentioned}
         numbers = {name: self._beyond(fd, FIRST + len(listen)) if name in passed else fd for name, fd in fds.items()}
         stdin = fds[use.stdin] if use.stdin else None
-        return Lent(numbers, tuple(numbers[name] for name in passed), stdin, listen)
+        ports = {f"{name}{PORT}": self._port(name) for name in use.told}
+        return Lent(numbers | ports, tuple(numbers[name] for name in passed), stdin, listen)
+
+    def _port(self, name: str) -> int:
+        sock = self._sockets[name]
+        if sock.port is None:
+            raise OSError(errno.EINVAL, f"{sock} has no port that $(circus.sockets.{name}{PORT}) could tell")
+        return sock.port
 
     def _beyond(self, fd: int, first: int) -> int:
         """The same socket under a number that is not in the way of those from 3 on."""

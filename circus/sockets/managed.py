@@ -50,36 +50,23 @@ class CircusSocket(socket.socket):
     ) -> None:
         options = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         super().__init__(_family(family, host, path), _constant("SOCK_", type), _protocol(proto))
-        self._describe(**options)
+        self._describe(options)
         self.setblocking(blocking)
 
-    def _describe(
-        self,
-        *,
-        name: str,
-        host: str = "",
-        port: int = 0,
-        backlog: int = 2048,
-        path: str | None = None,
-        umask: int | None = None,
-        replace: bool = False,
-        interface: str | None = None,
-        so_reuseport: bool = False,
-        **others: Any,
-    ) -> None:
-        self._parameters = {key: value for key, value in locals().items() if key not in ("self", "others")} | others
+    def _describe(self, options: dict[str, Any]) -> None:
+        self._parameters = options
         self._cfg: Mapping[str, Any] = self._parameters  # the name of earlier versions
-        self.name = name
+        self.name: str = options["name"]
         self.socktype = self.type
         self.is_unix = self.family == socket.AF_UNIX
-        self.host = None if self.is_unix else host
-        self.port = None if self.is_unix else int(port)
-        self.path = path
-        self.backlog = backlog
-        self.umask = umask
-        self.replace = replace
-        self.interface = interface
-        self.so_reuseport = so_reuseport
+        self.host: str | None = None if self.is_unix else options["host"]
+        self.port: int | None = None if self.is_unix else int(options["port"])
+        self.path: str | None = options["path"]
+        self.backlog: int = options["backlog"]
+        self.umask: int | None = options["umask"]
+        self.replace: bool = options["replace"]
+        self.interface: str | None = options["interface"]
+        self.so_reuseport: bool = options["so_reuseport"]
         self.is_open = False
         self.is_inherited = False  # circusd was started with it: the address is not ours to choose
         self._file: tuple[int, int] | None = None  # device and inode of the path, while it is ours
@@ -127,7 +114,8 @@ class CircusSocket(socket.socket):
         """One that this program was started with, open already. OSError if the descriptor is not of a socket."""
         sock = cls.__new__(cls)
         socket.socket.__init__(sock, fileno=fd)
-        sock._describe(name=name, family=sock.family, type=sock.type, proto=sock.proto, **place(sock))
+        kind = {"family": sock.family, "type": sock.type, "proto": sock.proto}
+        sock._describe({**_arguments(SocketSpec()), "name": name, **kind, **place(sock)})
         sock.is_open = sock.is_inherited = True
         return sock
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.real.posix_support import AS_ROOT
+from tests.real.proc import descriptors_of
 from tests.real.support import Daemon, free_port, is_gone, wait_for
 
 # What is looked at, the descriptors of programs, differs while coverage is measured.
@@ -508,3 +509,43 @@ def test_there_may_be_more_sockets_than_the_soft_limit_allows(tmp_path: Path) ->
     with Limited(tmp_path, f"{sockets}[watcher:w]\ncmd = sleep 1000\nuse_sockets = true\n") as daemon:
         daemon.wait_for_status("w", "active")
         assert len(daemon.call("listsockets")["sockets"]) == 80
+
+
+def test_a_port_that_the_system_has_chosen_is_told_to_programs_that_are_not_given_the_socket(tmp_path: Path) -> None:
+    config = f"""
+        [socket:web]
+        host = 127.0.0.1
+        port = 0
+        [socket:api]
+        path = {tmp_path}/api.sock
+        [env:show]
+        PORT = <$(circus.sockets.web.port)>
+        [watcher:show]
+        cmd = /bin/sh -c 'echo port $(circus.sockets.web.port) $PORT end; exec /bin/sleep 1000'
+        stdout_stream.filename = {tmp_path}/shown
+        [watcher:none]
+        cmd = sleep $(circus.sockets.api.port)
+        max_retry = 1
+        autostart = false
+    """
+    with Daemon(tmp_path, config) as daemon:
+        wait_for(lambda: (tmp_path / "shown").exists() and "end" in (tmp_path / "shown").read_text())
+        [port] = [sock["port"] for sock in daemon.call("listsockets")["sockets"] if sock["name"] == "web"]
+        assert (tmp_path / "shown").read_text().split() == ["port", str(port), f"<{port}>", "end"]
+        [pid] = daemon.pids("show")
+        assert "socket:" not in "".join(descriptors_of(pid).values())
+        reply = daemon.call("start", name="none", waiting=True)
+        assert f"socket 'api' at {tmp_path}/api.sock has no port" in reply["reason"]
+
+
+def test_sockets_of_a_reloadconfig_that_fails_are_all_closed(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "[watcher:w]\ncmd = sleep 1000\n") as daemon:
+        daemon.wait_for_status("w", "active")
+        before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+        daemon.write_config(
+            f"[socket:a]\npath = {tmp_path}/a\n[socket:b]\ninterface = nope0\n"
+            "[socket:c]\nport = 0\n[watcher:w]\ncmd = sleep 1000\nuse_sockets = true\n"
+        )
+        assert daemon.call("reloadconfig", waiting=True)["status"] == "error"
+        assert not os.path.lexists(tmp_path / "a")
+        assert len(os.listdir(f"/proc/{daemon.pid}/fd")) == before

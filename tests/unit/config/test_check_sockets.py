@@ -81,6 +81,7 @@ def test_a_socket_without_a_user_gets_a_warning():
         ("cmd = x $(circus.sockets.wbe)", "cmd", 4),
         ("cmd = x\nargs = ((CIRCUS.SOCKETS.WBE))", "args", 5),
         ("cmd = x\nshell_args = $(circus.sockets.wbe)", "shell_args", 5),
+        ("cmd = x\nargs = $(circus.sockets.wbe.port)", "args", 5),
         ("cmd = x\nstdin_socket = Wbe", "stdin_socket", 5),
         ("cmd = x\nlisten_fds = web, Wbe", "listen_fds", 5),
         ("cmd = x\n[env:w]\nFD = $(circus.sockets.wbe)", "", 3),

@@ -92,6 +92,11 @@ CHANGES = [
         S.replace("80", "81") + USER,
         ["[socket:s] changes (port): bind anew", "[watcher:w] changes (socket s): graceful reload"],
     ),
+    (
+        S + W + "args = $(circus.sockets.s.port)",
+        S.replace("80", "81") + W + "args = $(circus.sockets.s.port)",
+        ["[socket:s] changes (port): bind anew", "[watcher:w] changes (socket s): graceful reload"],
+    ),
     (S + USER, S + "backlog = 5\n" + USER, ["[socket:s] changes (backlog): in place"]),
     (S + USER, S + "backlog = 5\nblocking = yes\n" + USER, ["[socket:s] changes (backlog, blocking): in place"]),
     (UNIX + USER, UNIX + "umask = 077\n" + USER, ["[socket:s] changes (umask): in place"]),

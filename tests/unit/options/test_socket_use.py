@@ -29,6 +29,14 @@ def test_those_that_are_mentioned_in_whatever_spelling():
     assert use("prog $(circus.wid) $(circus.env.sockets.web)").named() == set()
 
 
+def test_a_port_is_told_and_the_socket_not_given():
+    found = use("prog --register $(circus.sockets.Web.port) --fd $(circus.sockets.api)")
+    assert (found.told, found.mentioned) == ({"web"}, {"api"})
+    assert found.among(KNOWN) == found.named() == {"api"}
+    assert found.required() == found.concerned(KNOWN) == {"api", "web"}
+    assert missing(use("prog $(circus.sockets.wbe.port)"), KNOWN) == "there is no socket 'wbe'; did you mean web?"
+
+
 def test_standard_input_and_descriptors_from_three_on():
     found = use(stdin_socket="Admin", listen_fds="Web, api")
     assert (found.stdin, found.listen) == ("admin", ("web", "api"))
