@@ -7,6 +7,9 @@ DEFAULT_ENDPOINT_SUB = "tcp://127.0.0.1:5556"
 DEFAULT_ENDPOINT_STATS = "tcp://127.0.0.1:5557"
 DEFAULT_ENDPOINT_MULTICAST = "udp://237.219.251.97:12027"
 
+# Bytes of the path of a unix socket: the kernel has room for 108 with the closing zero, unix(7).
+MAX_SOCKET_PATH = 107
+
 # Values of `stream_backend`.
 THREAD = "thread"
 GEVENT = "gevent"

@@ -7,15 +7,13 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from circus.common.convert import did_you_mean
+from circus.common.names import MAX_SOCKET_PATH
 from circus.config.ini import Problem
 from circus.options.socket_use import PORT, faults, socket_use
 from circus.options.table import ConfigSpec, SocketSpec
 
 FAMILIES = ("AF_INET", "AF_INET6", "AF_UNIX")
 TYPES = ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_RAW", "SOCK_RDM")
-
-# The kernel's limit of 108 bytes with the closing zero, unix(7).
-_MAX_PATH = 107
 
 _SIMPLE_NAME = re.compile(r"[\w.\-]+", re.ASCII)  # what a variable can name, see `circus.common.template`
 
@@ -61,8 +59,8 @@ def is_unix(spec: SocketSpec) -> bool:
 def _of_unix(spec: SocketSpec) -> Iterator[tuple[str, str, bool]]:
     if not spec.path:
         yield "family", "AF_UNIX needs a path: add `path = FILE`", True
-    elif len(os.fsencode(spec.path)) > _MAX_PATH:
-        yield "path", f"is longer than {_MAX_PATH} bytes, the limit for unix sockets", True
+    elif len(os.fsencode(spec.path)) > MAX_SOCKET_PATH:
+        yield "path", f"is longer than {MAX_SOCKET_PATH} bytes, the limit for unix sockets", True
     if spec.so_reuseport:
         yield "so_reuseport", "is for ports: a unix socket has none", True
     for key in ("host", "port", "interface"):

@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Kernel limit of sun_path is 108 bytes with the closing zero, unix(7).
-MAX_PATH = 107
+from circus.common.names import MAX_SOCKET_PATH
 
 # A bind takes a millisecond; two seconds are for a machine that is busy.
 _TRIES = 100
@@ -50,8 +49,8 @@ def is_abstract(path: str) -> bool:
 
 def require_usable(path: str) -> None:
     """OSError whose text says why no socket can be made there: the path is too long, or its directory is missing."""
-    if len(os.fsencode(path)) > MAX_PATH:
-        text = f"the path is longer than {MAX_PATH} bytes, the limit for unix sockets"
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        text = f"the path is longer than {MAX_SOCKET_PATH} bytes, the limit for unix sockets"
         raise OSError(errno.ENAMETOOLONG, text)
     folder = os.path.dirname(path) or "."
     if not is_abstract(path) and not os.path.isdir(folder):
