@@ -73,7 +73,7 @@ def end(signum, frame):
 signal.signal(signal.SIGTERM, end)
 open(sys.argv[1], "w").close()
 while True:
-    time.sleep(60)
+    time.sleep(0.1)  # Python notes a signal that comes just before it sleeps, and handles it afterwards
 """
 )
 

@@ -38,7 +38,7 @@ for role in ("modest", "eater", "parent"):
         break
 food = bytearray(200_000_000 if role == "eater" else 1)
 while True:
-    time.sleep(1000)
+    time.sleep(0.1)  # Python notes a signal that comes just before it sleeps, and handles it afterwards
 """
 
 
