@@ -26,7 +26,8 @@ ACROSS = {
 WITHOUT = {
     *("circus.config.check", "circus.config.environments"),  # through test_reader
     *("circus.machine.actions", "circus.machine.events"),  # declarations
-    *("circus.machine.arbiter", "circus.machine.watcher", "circus.machine.process"),  # through the life stories
+    # Through the life stories.
+    *("circus.machine.arbiter", "circus.machine.watcher", "circus.machine.watcher_state", "circus.machine.process"),
     *("circus.machine.awaited_hook", "circus.machine.context"),
 }
 
