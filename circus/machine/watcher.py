@@ -30,7 +30,7 @@ from circus.options.table import WatcherSpec
 
 
 class Watcher(WatcherState):
-    """Pure. Its parts, and what is seen of them, are in `WatcherState`; here is what follows from requests and facts."""
+    """Pure. Its parts, and what is seen of them, are in `WatcherState`; here is what follows."""
 
     # ---- requests -----------------------------------------------------------------------------------------------
 
